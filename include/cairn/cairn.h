@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * libcairn: verified file system images that share their files.
+ *
+ *	directory, dump text or image -> struct cairn_tree -> image, text, list, difference
+ *
+ * The library never prints, exits, changes directory or reads the environment, and starts threads
+ * only where `jobs` asks for them.
+ */
+#ifndef CAIRN_CAIRN_H
+#define CAIRN_CAIRN_H
+
+#include <cairn/digest.h>
+#include <cairn/error.h>
+#include <cairn/image.h>
+#include <cairn/mount.h>
+#include <cairn/store.h>
+#include <cairn/tree.h>
+#include <cairn/version.h>
+
+#endif

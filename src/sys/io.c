@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* Reading and writing whole ranges. */
+#include "sys/io.h"
+
+#include <errno.h>
+
+int write_all(int fd, const void *data, size_t size)
+{
+	const char *p = (const char *)data;
+
+	while (size) {
+		ssize_t n = write(fd, p, size);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (n == 0)
+			return -EIO;
+		p += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static ssize_t read_loop(int fd, char *p, size_t size, off_t offset, bool positioned)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = positioned ? pread(fd, p + done, size - done, offset + (off_t)done)
+				       : read(fd, p + done, size - done);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t read_full(int fd, void *data, size_t size)
+{
+	return read_loop(fd, (char *)data, size, 0, false);
+}
+
+ssize_t pread_full(int fd, void *data, size_t size, off_t offset)
+{
+	return read_loop(fd, (char *)data, size, offset, true);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* Reading and writing whole ranges, through interruptions and short counts. */
+#ifndef SYS_IO_H
+#define SYS_IO_H
+
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+/* Writes all of @data[0..@size). Returns 0 or a negative errno. */
+int write_all(int fd, const void *data, size_t size);
+
+/* Reads until @size bytes or the end. Returns the bytes read or a negative errno. */
+ssize_t read_full(int fd, void *data, size_t size);
+ssize_t pread_full(int fd, void *data, size_t size, off_t offset);
+
+#endif
