@@ -48,7 +48,8 @@ struct xattr_list {
 	/* Set by the image reader: bit i says that pair i came from the shared area (only the order
 	 * of printing follows from it, dump-format §7). Pairs past 63 count as not shared. */
 	uint64_t shared;
-	const struct xattr_list *sealed; /* private to tree_seal() */
+	const struct xattr_list *sealed; /* private to tree_index() */
+	uint32_t id;                     /* 0 … tree->nr_lists-1 once sealed */
 	const struct xattr *xattr[];
 };
 
@@ -102,15 +103,17 @@ struct node {
 		} link;
 	};
 };
-_Static_assert(sizeof(struct node) == 96, "a million of these are in memory at once");
+_Static_assert(sizeof(struct node) == 88, "a million of these are in memory at once");
 
 struct tree {
 	struct node *root;
-	struct node **entries;       /* sealed: invariant 1 */
-	uint32_t nr_entries;         /* names */
-	uint32_t nr_inodes;          /* names that are no hard links */
-	uint32_t nr_xattrs;          /* different (name, value) pairs */
-	const struct xattr **xattrs; /* by id */
+	struct node **entries;           /* sealed: invariant 1 */
+	uint32_t nr_entries;             /* names */
+	uint32_t nr_inodes;              /* names that are no hard links */
+	uint32_t nr_xattrs;              /* different (name, value) pairs */
+	uint32_t nr_lists;               /* different xattr lists */
+	const struct xattr **xattrs;     /* by id */
+	const struct xattr_list **lists; /* by id */
 	unsigned int algs; /* CAIRN_ALG_BIT set: digests that every file with a digest has; 0:
 				    no file has one */
 	int source_format; /* of the image it was read from, -1: other sources */
@@ -142,7 +145,8 @@ struct xattr_input {
 	const char *value;
 	uint32_t name_len;
 	uint32_t value_len;
-	bool shared; /* see struct xattr_list */
+	uint32_t place; /* private to tree_xattrs() */
+	bool shared;    /* see struct xattr_list */
 };
 
 /* The list of @nr pairs in any order; of two with one name the later wins. Copies what it keeps.
