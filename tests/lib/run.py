@@ -75,7 +75,7 @@ def folder_tests(label, build, groups, registered):
                 continue
             cmd = [path]
             if group in GUEST_FOLDERS:
-                cmd = [os.path.join(SOURCE, 'tests', 'lib', 'guest.sh'), path]
+                cmd = [os.path.join(SOURCE, 'tests', 'lib', 'guest.py'), path]
             yield Test(label, build, group, entry.rsplit('.', 1)[0], cmd, timeout,
                        parallel=group == 'golden' or group == 'cli')
 
