@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """Runs the tests and ends with `N passed, N failed, N skipped`.
 
-What is a test: every test() that a meson.build registers, and every executable file that lies in
-one of the folders in FOLDERS. Each gets a folder of its own (its working directory and TMPDIR), a
-time limit, and this environment:
+What is a test: every test() that a meson.build registers; and in the folders in FOLDERS every
+test_*.py (run by pytest, each of its cases counts) and every other file that is executable. Each gets
+a folder of its own (its working directory and TMPDIR), a time limit, and this environment:
 
     CAIRN_SOURCE   the source tree            CAIRN_BUILD   the build that is tested
     PATH           begins with the programs of that build
@@ -23,18 +23,22 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# Folders below tests/ in which every executable file is a test, with the seconds it may take.
-FOLDERS = {'check': 300, 'golden': 120, 'cli': 120, 'system': 300}
-# The same, each run as root in a guest with a kernel that has fs-verity.
-GUEST_FOLDERS = {'vm': 600}
+# Folders below tests/, with the seconds that a file in them may take.
+FOLDERS = {'golden': 120, 'property': 120, 'dropin': 120, 'cli': 120, 'system': 300, 'vm': 600,
+           'check': 300}
+# Those whose tests take turns: they measure time, mount, or look at the whole source tree.
+SERIAL = {'system', 'vm', 'check'}
+# Those whose tests run as root in a guest with a kernel that has fs-verity.
+GUEST = {'vm'}
 
 # The builds: (label, directory, suites and folders that run under it; None: all).
 BUILDS = [
     ('', 'build', None),
-    ('asan', 'build-asan', {'unit', 'property', 'golden', 'cli', 'fuzz'}),
+    ('asan', 'build-asan', {'unit', 'property', 'golden', 'dropin', 'cli', 'fuzz'}),
     ('tsan', 'build-tsan', {'unit', 'property', 'cli'}),
 ]
 
@@ -45,11 +49,18 @@ SKIP = 77
 
 
 class Test:
-    def __init__(self, label, build, group, name, cmd, timeout, env=None, parallel=True):
+    def __init__(self, label, build, group, name, cmd, timeout, env=None, parallel=True, pytest=False):
         self.label, self.build, self.group = label, build, group
-        self.cmd, self.env, self.parallel = cmd, env or {}, parallel
+        self.cmd, self.env, self.parallel, self.pytest = cmd, env or {}, parallel, pytest
         self.timeout = timeout * TIME_FACTOR[label]
         self.name = (label + ':' if label else '') + group + '/' + name
+
+
+class Result:
+    """One line of the report. @status: an exit status, None when it ran out of time."""
+
+    def __init__(self, name, status, seconds, output):
+        self.name, self.status, self.seconds, self.output = name, status, seconds, output
 
 
 def meson_tests(label, build, groups):
@@ -64,20 +75,25 @@ def meson_tests(label, build, groups):
 
 
 def folder_tests(label, build, groups, registered):
-    folders = list(FOLDERS.items()) + list(GUEST_FOLDERS.items())
-    for group, timeout in folders:
+    for group, timeout in FOLDERS.items():
         folder = os.path.join(SOURCE, 'tests', group)
         if groups is not None and group not in groups or not os.path.isdir(folder):
             continue
         for entry in sorted(os.listdir(folder)):
             path = os.path.join(folder, entry)
-            if not os.path.isfile(path) or not os.access(path, os.X_OK) or path in registered:
+            pytest = entry.startswith('test_') and entry.endswith('.py')
+            if not os.path.isfile(path) or path in registered:
+                continue
+            if not pytest and not os.access(path, os.X_OK):
                 continue
             cmd = [path]
-            if group in GUEST_FOLDERS:
+            if pytest:
+                cmd = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider',
+                       '--junitxml=cases.xml', '--rootdir', folder, path]
+            if group in GUEST:
                 cmd = [os.path.join(SOURCE, 'tests', 'lib', 'guest.py'), path]
             yield Test(label, build, group, entry.rsplit('.', 1)[0], cmd, timeout,
-                       parallel=group == 'golden' or group == 'cli')
+                       parallel=group not in SERIAL, pytest=pytest and group not in GUEST)
 
 
 def collect(names):
@@ -100,16 +116,29 @@ def unmount_below(folder):
         subprocess.run(['umount', '-l', point], stderr=subprocess.DEVNULL)
 
 
+def cases_of(test, path):
+    """The results of the single cases of a file that pytest ran."""
+    for case in xml.etree.ElementTree.parse(path).iter('testcase'):
+        status, output = 0, ''
+        for what in case:
+            if what.tag in ('failure', 'error'):
+                status, output = 1, what.text or what.get('message', '')
+            elif what.tag == 'skipped':
+                status, output = SKIP, what.get('message', '')
+        yield Result(f'{test.name}/{case.get("name")}', status, float(case.get('time')), output)
+
+
 def run(test):
-    """Returns (status, seconds, output); status None: out of time."""
+    """Returns the results of a test: one, or of a file of pytest one for each case."""
     folder = tempfile.mkdtemp(prefix='cairn-test.')
     env = dict(os.environ)
     env.update(
         CAIRN_SOURCE=SOURCE, CAIRN_BUILD=test.build, TMPDIR=folder, LC_ALL='C.UTF-8',
         PATH=':'.join([test.build + '/cli', test.build + '/dropin', test.build + '/tests/lib',
                        os.environ.get('PATH', ''), '/usr/sbin', '/sbin']),
-        ASAN_OPTIONS='abort_on_error=1:detect_leaks=1', UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1',
-        TSAN_OPTIONS='halt_on_error=1')
+        PYTHONDONTWRITEBYTECODE='1', TSAN_OPTIONS='halt_on_error=1',
+        ASAN_OPTIONS='abort_on_error=1:detect_leaks=1',
+        UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1')
     env.update(test.env)
     start = time.monotonic()
     process = subprocess.Popen(test.cmd, cwd=folder, env=env, stdin=subprocess.DEVNULL,
@@ -126,26 +155,31 @@ def run(test):
         pass
     if status is None:
         output, _ = process.communicate()
+    cases = os.path.join(folder, 'cases.xml')
+    if test.pytest and status in (0, 1) and os.path.exists(cases):
+        results = list(cases_of(test, cases))
+    else:
+        results = [Result(test.name, status, time.monotonic() - start,
+                          output.decode(errors='replace'))]
     unmount_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    return status, time.monotonic() - start, output.decode(errors='replace')
+    return results
 
 
-def report(test, result, counts, verbose):
-    status, seconds, output = result
-    lines = output.strip().splitlines()
-    if status == 0:
+def report(result, counts, verbose):
+    lines = result.output.strip().splitlines()
+    if result.status == 0:
         counts['passed'] += 1
-        print(f'ok    {test.name} ({seconds:.1f} s)')
+        print(f'ok    {result.name} ({result.seconds:.1f} s)')
         if verbose:
-            print(output, end='')
-    elif status == SKIP:
+            print(result.output, end='')
+    elif result.status == SKIP:
         counts['skipped'] += 1
-        print(f'skip  {test.name}: {lines[-1] if lines else "no reason given"}')
+        print(f'skip  {result.name}: {lines[-1] if lines else "no reason given"}')
     else:
         counts['failed'] += 1
-        what = f'out of time after {test.timeout} s' if status is None else f'status {status}'
-        print(f'FAIL  {test.name}: {what} ({seconds:.1f} s)')
+        what = 'out of time' if result.status is None else f'status {result.status}'
+        print(f'FAIL  {result.name}: {what} ({result.seconds:.1f} s)')
         for line in lines[-100:]:
             print('      ' + line)
     sys.stdout.flush()
@@ -171,10 +205,11 @@ def main():
         batch = [t for t in tests if t.parallel == parallel]
         jobs = os.cpu_count() if parallel else 1
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            for test, result in zip(batch, pool.map(run, batch)):
-                report(test, result, counts, args.verbose)
-                if result[0] not in (0, SKIP):
-                    failed.append(test.name)
+            for results in pool.map(run, batch):
+                for result in results:
+                    report(result, counts, args.verbose)
+                    if result.status not in (0, SKIP):
+                        failed.append(result.name)
     print(f'{time.monotonic() - start:.0f} s')
     for name in failed:
         print(f'failed: {name}')
