@@ -190,9 +190,9 @@ def listing(root, keep=None):
         if not node.is_link and node.type == stat.S_IFDIR:
             line += b'/\t'
         elif not node.is_link and node.type == stat.S_IFLNK:
-            line += b'\t-> ' + escape(node.payload, dash=True)
+            line += b'\t-> ' + escape(node.payload)
         elif not node.is_link and node.type == stat.S_IFREG and node.payload:
-            line += b'\t@ ' + escape(node.payload, dash=True)
+            line += b'\t@ ' + escape(node.payload)
         out += line + b'\n'
     return out
 
