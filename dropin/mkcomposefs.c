@@ -242,6 +242,8 @@ static struct cairn_tree *tree_from_text(const struct request *r)
 		return tree;
 	if (error.kind == CAIRN_ERROR_FORMAT)
 		errx(EXIT_FAILURE, "%s", error.text);
+	if (error.kind == CAIRN_ERROR_SYSTEM && code != -ENOMEM)
+		errx(EXIT_FAILURE, "Error reading from file");
 	die_code(code, "cannot write file");
 }
 

@@ -125,7 +125,9 @@ static void parse_option(struct request *r, char *option)
 			r->read_only = i == OPT_RO;
 		return;
 	}
-	errx(EXIT_FAILURE, "Unsupported option %s\n", option);
+	/* Said to mount(8) in fstab, which hands them on. */
+	if (strcmp(option, "nofail") && strcmp(option, "_netdev"))
+		errx(EXIT_FAILURE, "Unsupported option %s\n", option);
 }
 
 /* The components of a colon-separated list, in an array to free; the text is cut up. */
