@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """What the drop-ins say when something is wrong: every row of the reference's message tables.
 
@@ -246,7 +245,3 @@ def test_mount(args, stderr):
 
 def test_mount_help():
     check('mount.composefs', ['-h'], USAGE, status=0)
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, '-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))

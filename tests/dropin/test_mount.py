@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """mount.composefs really mounts: by itself, through mount(8), from fstab. As root.
 
@@ -118,7 +117,3 @@ def test_idmap():
           mount.composefs -o basedir=store,idmap=/proc/$pid/ns/user i mnt
           test "$(stat -c %u mnt/sub/big)" = 100000; cmp tree/sub/big mnt/sub/big
           umount mnt; kill $pid''')
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, '-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))

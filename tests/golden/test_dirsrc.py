@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """The golden directory gives the golden image and objects. As root, because owners count."""
 
@@ -63,7 +62,3 @@ def test_hard_links(tree, tmp_path):
     link = next(line for line in lines if line.startswith('/bin/numbers-hardlink '))
     fields = link.split(' ')
     assert fields[2] == '@100755' and fields[3] == '2' and fields[8] == '/bin/numbers'
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, '-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))

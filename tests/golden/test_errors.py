@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """Every broken golden dump is refused, by mkcomposefs with the reference's words."""
 
@@ -73,7 +72,3 @@ def test_missing_newline(size):
     text = text[:-1] if len(text) == size + 1 else text
     result = run('mkcomposefs', '--print-digest-only', '--from-file', '-', stdin=text, env=STRICT)
     assert (result.returncode, result.stderr) == (1, b'mkcomposefs: Missing trailing newline\n')
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, '-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))

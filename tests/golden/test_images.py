@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """Every golden dump gives the golden image, byte for byte, through mkcomposefs and through cairn."""
 
@@ -118,7 +117,3 @@ def test_measure(tmp_path):
         (tmp_path / 'f').write_bytes(data)
         assert output('composefs-info', 'measure-file', tmp_path / 'f').decode() == digest + '\n'
         assert digest in output('cairn', 'measure', tmp_path / 'f').decode()
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, '-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """The variants V0, V1, V2 in SHA-256 and SHA-512, and the inputs on which implementations differ."""
 
@@ -52,7 +51,3 @@ def test_different(name, version, digest):
     else:
         assert result.stdout.decode() == digest + '\n'
         assert digest in other.stdout.decode()
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, '-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))

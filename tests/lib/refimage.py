@@ -5,6 +5,7 @@ Written from the specifications alone, so that it can judge the C writer. Shares
 the golden vectors. Trees are those of refdump.
 """
 
+import functools
 import hashlib
 import stat
 import struct
@@ -44,6 +45,7 @@ def fsverity(data, name='sha256'):
     return hashlib.new(name, descriptor).hexdigest()
 
 
+@functools.lru_cache(maxsize=100000)
 def xxh32(data, seed):
     """The 32-bit xxHash of @data."""
     p1, p2, p3, p4, p5 = 2654435761, 2246822519, 3266489917, 668265263, 374761393
