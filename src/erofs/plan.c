@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* The plan of an image: order of inodes, shapes of directories, then the place of everything. */
+#include "erofs/plan-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/hex.h"
+
+/* erofs-variants §8: readers of V2 take no more. */
+#define V2_INLINE_MAX  512
+#define V2_SYMLINK_MAX 1024
+
+/* Ceiling of an image: block numbers have 32 bits (image-format §8), and so have our slots. */
+#define IMAGE_MAX ((uint64_t)UINT32_MAX * SLOT_SIZE)
+
+static int refuse(struct cairn_error *err, int code, const struct node *n, const char *words)
+{
+	char path[NODE_PATH_QUOTED_MAX];
+
+	return error_set(err, code, CAIRN_ERROR_UNSUPPORTED, "%s: %s", node_path_quoted(n, path),
+			 words);
+}
+
+/* --- what the whole tree decides ---------------------------------------------------------------- */
+
+/* Version, smallest mtime and ACL flag (image-format §4.2, §4.6); limits that only an image has. */
+static int survey(struct erofs_plan *p, struct cairn_error *err)
+{
+	const struct tree *t = p->tree;
+	bool whiteout = false;
+
+	p->build_time = INT64_MAX;
+	p->build_nsec = UINT32_MAX;
+	for (uint32_t i = 0; i < t->nr_entries; i++) {
+		const struct node *n = t->entries[i];
+
+		if (node_is_link(n))
+			continue;
+		if (n->mtime < p->build_time ||
+		    (n->mtime == p->build_time && n->mtime_nsec < p->build_nsec)) {
+			p->build_time = n->mtime;
+			p->build_nsec = n->mtime_nsec;
+		}
+		if (node_is_whiteout(n))
+			whiteout = true;
+		if (node_is_external(n) && n->size > UINT64_C(1) << 53)
+			return refuse(err, -EFBIG, n, "larger than 9007199254740992 bytes");
+		if (p->format != CAIRN_FORMAT_V2)
+			continue;
+		if (S_ISREG(n->mode) && n->flags & NODE_INLINE && n->size > V2_INLINE_MAX)
+			return refuse(
+				err, -EINVAL, n,
+				"more than 512 bytes of inline content, which V2 cannot hold");
+		if (S_ISLNK(n->mode) && n->size > V2_SYMLINK_MAX)
+			return refuse(err, -EINVAL, n,
+				      "a target of more than 1024 bytes, which V2 cannot hold");
+	}
+
+	if (p->format == CAIRN_FORMAT_AUTO)
+		p->format = whiteout ? CAIRN_FORMAT_V1 : CAIRN_FORMAT_V0;
+	if (p->format == CAIRN_FORMAT_V2) {
+		p->build_time = 0;
+		p->build_nsec = 0;
+		return 0;
+	}
+	for (uint32_t l = 0; l < t->nr_lists && !p->has_acl; l++)
+		for (uint32_t x = 0; x < t->lists[l]->nr; x++)
+			if (!strcmp(t->lists[l]->xattr[x]->name, "system.posix_acl_access") ||
+			    !strcmp(t->lists[l]->xattr[x]->name, "system.posix_acl_default"))
+				p->has_acl = true;
+	return 0;
+}
+
+/* The reference keeps a total of xattr bytes while it adds its marks, in an unsigned number that
+ * begins at 0 whatever is there: replacing a user's longer value makes it negative, and the
+ * reference fails (image-format §5.5). No image of such a tree exists, so none is made here. */
+static int check_marks(const struct erofs_plan *p, struct cairn_error *err)
+{
+	const struct stored *s = &p->stored;
+
+	for (uint32_t i = 0; i < p->tree->nr_entries; i++) {
+		static const enum mark dir_marks[] = {MARK_WHITEOUTS, MARK_USER_WHITEOUTS,
+						      MARK_OPAQUE, MARK_USER_OPAQUE};
+		static const enum mark file_marks[] = {MARK_WHITEOUT, MARK_USER_WHITEOUT};
+		const struct node *n = p->tree->entries[i];
+		const struct stored_list *l;
+		const enum mark *marks;
+		uint32_t nr_marks, nr;
+		uint64_t total = 0;
+
+		if (node_is_link(n) || !n->xattrs || p->format == CAIRN_FORMAT_V2)
+			continue;
+		if (S_ISDIR(n->mode) && stored_is_marked(s, n)) {
+			marks = dir_marks;
+			nr_marks = p->format == CAIRN_FORMAT_V1 ? 4 : 2;
+		} else if (node_is_whiteout(n)) {
+			marks = file_marks;
+			nr_marks = 2;
+		} else {
+			continue;
+		}
+
+		l = s->lists[n->xattrs->id];
+		nr = l->nr;
+		for (uint32_t m = 0; m < nr_marks; m++) {
+			const struct stored_xattr *mark = &s->marks[marks[m]];
+
+			for (uint32_t x = 0; x < l->nr; x++) {
+				if (strcmp(l->xattr[x].name, mark->name))
+					continue;
+				nr--;
+				total = nr ? total - 7 - mark->name_len - l->xattr[x].value_len : 0;
+			}
+			total += 7u + mark->name_len + mark->value_len + (nr ? 0u : 12u);
+			nr++;
+			if (total > XATTR_TOTAL_MAX)
+				return refuse(
+					err, -ERANGE, n,
+					"has a longer value for an xattr that the image must set");
+		}
+	}
+	return 0;
+}
+
+/* --- the order of inodes ------------------------------------------------------------------------ */
+
+static int order_stubs(struct erofs_plan *p)
+{
+	const struct tree *t = p->tree;
+	const struct node *const *child = (const struct node *const *)t->entries + 1;
+	uint32_t nr = t->root->dir.nr, at = 0;
+	char *name;
+
+	p->stub = (struct node *)calloc(STUBS, sizeof(*p->stub) + 3);
+	p->root_child = (const struct node **)malloc((nr + STUBS) * sizeof(*p->root_child));
+	if (!p->stub || !p->root_child)
+		return -ENOMEM;
+
+	name = (char *)(p->stub + STUBS);
+	for (uint32_t i = 0; i < STUBS; i++, name += 3) {
+		struct node *stub = &p->stub[p->nr_stubs];
+		const uint8_t byte = (uint8_t)i;
+
+		hex_put(name, &byte, 1);
+		while (at < nr && memcmp(child[at]->name, name, MIN(child[at]->name_len, 3u)) < 0)
+			p->root_child[p->nr_root_children++] = child[at++];
+		if (at < nr && !strcmp(child[at]->name, name))
+			continue;
+		*stub = (struct node){.parent = t->root,
+				      .name = name,
+				      .name_len = 2,
+				      .mode = S_IFCHR | 0644,
+				      .uid = t->root->uid,
+				      .gid = t->root->gid,
+				      .mtime = t->root->mtime,
+				      .mtime_nsec = t->root->mtime_nsec,
+				      .nlink = 1,
+				      .index = t->nr_entries + p->nr_stubs++};
+		p->root_child[p->nr_root_children++] = stub;
+	}
+	while (at < nr)
+		p->root_child[p->nr_root_children++] = child[at++];
+	return 0;
+}
+
+/* V0, V1: breadth first, which is how the tree's entries lie; a file where its non-link name is. */
+static int order_breadth_first(struct erofs_plan *p)
+{
+	const struct tree *t = p->tree;
+	int r;
+
+	r = order_stubs(p);
+	if (r < 0)
+		return r;
+	p->inode[p->nr_inodes++] = t->root;
+	for (uint32_t i = 0; i < p->nr_root_children; i++)
+		if (!node_is_link(p->root_child[i]))
+			p->inode[p->nr_inodes++] = p->root_child[i];
+	for (uint32_t i = 1 + t->root->dir.nr; i < t->nr_entries; i++)
+		if (!node_is_link(t->entries[i]))
+			p->inode[p->nr_inodes++] = t->entries[i];
+	return 0;
+}
+
+/* V2: depth first, a file at its first name; its nlink is the number of its names. */
+static int order_depth_first(struct erofs_plan *p)
+{
+	const struct tree *t = p->tree;
+	const struct node *n = t->root;
+
+	p->nlink = (uint32_t *)calloc(t->nr_entries, sizeof(*p->nlink));
+	if (!p->nlink)
+		return -ENOMEM;
+
+	for (;;) {
+		const struct node *inode = node_inode(n);
+
+		if (!p->nlink[inode->index]++)
+			p->inode[p->nr_inodes++] = inode;
+		if (node_is_dir(n) && n->dir.nr) {
+			n = t->entries[n->dir.first];
+			continue;
+		}
+		while (n->parent && n->index + 1 == n->parent->dir.first + n->parent->dir.nr)
+			n = n->parent;
+		if (!n->parent)
+			return 0;
+		n = t->entries[n->index + 1];
+	}
+}
+
+/* --- shapes and places -------------------------------------------------------------------------- */
+
+static struct dir_shape shape_directory(const struct erofs_plan *p, const struct node *dir)
+{
+	struct dir_shape shape = {.nlink = 2};
+	struct dirent_iter it;
+	struct dirent d;
+	uint32_t used = 0;
+
+	dirent_iter_init(&it, p, dir);
+	while (dirent_iter_next(&it, &d)) {
+		uint32_t cost = DIRENT_SIZE + d.name_len;
+
+		if (used + cost > BLOCK_SIZE) {
+			shape.blocks++;
+			used = 0;
+		}
+		used += cost;
+	}
+	if (used > TAIL_MAX) {
+		shape.blocks++;
+		used = 0;
+	}
+	shape.tail = used;
+	for (uint32_t i = 0; i < dir->dir.nr; i++)
+		if (node_is_dir(p->tree->entries[dir->dir.first + i]))
+			shape.nlink++;
+	return shape;
+}
+
+static int add_spill(struct erofs_plan *p, uint32_t *capacity, uint32_t inode, uint32_t blocks)
+{
+	if (p->nr_spills == *capacity) {
+		uint32_t more = MAX(*capacity * 2, 64u);
+		struct spill *spill = (struct spill *)realloc(p->spill, more * sizeof(*spill));
+
+		if (!spill)
+			return -ENOMEM;
+		p->spill = spill;
+		*capacity = more;
+	}
+	p->spill[p->nr_spills++] = (struct spill){inode, blocks};
+	return 0;
+}
+
+static int place_all(struct erofs_plan *p, struct cairn_error *err)
+{
+	cleanup_free struct stored_xattr *xattrs = NULL;
+	uint32_t dirs = 0, spills = 0;
+	uint64_t pos = INODES_OFFSET, blocks = 0;
+
+	xattrs = (struct stored_xattr *)malloc(p->stored.max_nr * sizeof(*xattrs));
+	if (!xattrs)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < p->nr_inodes; i++) {
+		const struct node *n = p->inode[i];
+		struct shape shape;
+
+		if (S_ISDIR(n->mode))
+			p->dir[dirs] = shape_directory(p, n);
+		plan_shape(p, n, &p->dir[dirs], xattrs, &shape);
+		dirs += S_ISDIR(n->mode);
+		if (shape.nr_xattrs &&
+		    (shape.head - (shape.extended ? EXTENDED_SIZE : COMPACT_SIZE) -
+		     XATTR_HEADER_SIZE) / 4 +
+				    1 >
+			    UINT16_MAX)
+			return refuse(err, -EINVAL, n, "too many bytes of xattrs for one inode");
+
+		pos = plan_place(p, n, pos, &shape);
+		if (pos > IMAGE_MAX)
+			return refuse(err, -EFBIG, n,
+				      "the image would be larger than its format allows");
+		p->nid[n->index] = (uint32_t)(pos / SLOT_SIZE);
+		pos += shape.head + shape.tail;
+		if (shape.blocks && add_spill(p, &spills, i, shape.blocks) < 0)
+			return -ENOMEM;
+		blocks += shape.blocks;
+	}
+
+	p->inodes_end = ROUND_UP(pos, (uint64_t)SLOT_SIZE);
+	p->data_start = ROUND_UP(p->inodes_end + p->stored.shared_size, (uint64_t)BLOCK_SIZE);
+	p->size = p->data_start + blocks * BLOCK_SIZE;
+	if (p->size > IMAGE_MAX)
+		return refuse(err, -EFBIG, p->tree->root,
+			      "the image would be larger than its format allows");
+	return 0;
+}
+
+static int count_directories(struct erofs_plan *p)
+{
+	for (uint32_t i = 0; i < p->tree->nr_entries; i++)
+		p->nr_dirs += node_is_dir(p->tree->entries[i]);
+	p->dir = (struct dir_shape *)malloc((p->nr_dirs + 1u) * sizeof(*p->dir));
+	return p->dir ? 0 : -ENOMEM;
+}
+
+static int make_plan(struct erofs_plan *p, struct cairn_error *err)
+{
+	const struct tree *t = p->tree;
+	int r;
+
+	if (t->algs && !(t->algs & CAIRN_ALG_BIT(p->alg)))
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 "the tree has digests of the other algorithm only");
+	r = survey(p, err);
+	if (r < 0)
+		return r;
+	if (p->alg == CAIRN_SHA512 && p->format == CAIRN_FORMAT_V0)
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 "format V0 has SHA-256 digests only");
+	r = stored_init(&p->stored, t, p->format, p->alg);
+	if (r < 0)
+		return r;
+	r = check_marks(p, err);
+	if (r < 0)
+		return r;
+
+	p->inode = (const struct node **)malloc((t->nr_inodes + (size_t)STUBS) * sizeof(*p->inode));
+	p->nid = (uint32_t *)calloc(t->nr_entries + (size_t)STUBS, sizeof(*p->nid));
+	if (!p->inode || !p->nid)
+		return -ENOMEM;
+	r = p->format == CAIRN_FORMAT_V2 ? order_depth_first(p) : order_breadth_first(p);
+	if (!r)
+		r = stored_share(&p->stored, p->nr_stubs);
+	if (!r)
+		r = count_directories(p);
+	return r < 0 ? r : place_all(p, err);
+}
+
+int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, struct erofs_plan **ret,
+		   struct cairn_error *err)
+{
+	struct erofs_plan *p cleanup(erofs_plan) = NULL;
+	int r;
+
+	p = (struct erofs_plan *)calloc(1, sizeof(*p));
+	if (!p)
+		return error_errno(err, -ENOMEM, "plan the image");
+	p->tree = tree;
+	p->format = format;
+	p->alg = alg;
+	r = make_plan(p, err);
+	if (r == -ENOMEM)
+		return error_errno(err, r, "plan the image");
+	if (r < 0)
+		return r;
+	*ret = take_ptr(p);
+	return 0;
+}
+
+void erofs_plan_free(struct erofs_plan *p)
+{
+	if (!p)
+		return;
+	stored_fini(&p->stored);
+	free(p->inode);
+	free(p->nid);
+	free(p->nlink);
+	free(p->stub);
+	free(p->root_child);
+	free(p->dir);
+	free(p->spill);
+	free(p);
+}
+
+int erofs_plan_format(const struct erofs_plan *p)
+{
+	return p->format;
+}
+
+uint64_t erofs_plan_size(const struct erofs_plan *p)
+{
+	return p->size;
+}
+
+uint64_t erofs_plan_inodes(const struct erofs_plan *p)
+{
+	return p->nr_inodes;
+}

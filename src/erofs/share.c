@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * The xattrs that an image stores: what several inodes have goes into one shared area
+ * (image-format §5.2).
+ *
+ * Pairs of the tree are counted by their numbers. Metacopy and redirect, different for almost every
+ * file, are not made into pairs: files that have the same digest or object path are found by one
+ * pass over a hash table of nodes.
+ */
+#include <errno.h>
+#include <xxhash.h>
+
+#include "base/bytes.h"
+#include "base/hex.h"
+#include "erofs/stored-internal.h"
+
+/* --- counting pairs -------------------------------------------------------------------------- */
+
+static void count_pairs(struct stored *s, uint32_t *list_use, struct stored_xattr *scratch,
+			uint32_t stubs)
+{
+	const struct tree *t = s->tree;
+
+	for (uint32_t i = 0; i < t->nr_entries; i++) {
+		const struct node *n = t->entries[i];
+		uint32_t nr;
+
+		if (node_is_link(n))
+			continue;
+		if (i && !node_is_whiteout(n) && !(S_ISDIR(n->mode) && stored_is_marked(s, n))) {
+			if (n->xattrs)
+				list_use[n->xattrs->id]++;
+			continue;
+		}
+		nr = stored_xattrs(s, n, scratch);
+		for (uint32_t x = 0; x < nr; x++)
+			s->pair_use[scratch[x].pair]++;
+	}
+	for (uint32_t l = 0; l < t->nr_lists; l++)
+		for (uint32_t x = 0; x < t->lists[l]->nr; x++)
+			s->pair_use[t->lists[l]->xattr[x]->id] += list_use[l];
+	if (stubs && stored_stub_xattrs(s, scratch))
+		s->pair_use[scratch[0].pair] += stubs;
+}
+
+/* --- files with the same value ------------------------------------------------------------------ */
+
+/* What a file's metacopy or redirect is made of. */
+struct key {
+	const void *data;
+	size_t size;
+	uint64_t hash;
+};
+
+typedef struct key (*key_fn)(const struct stored *s, const struct node *n,
+			     char buf[OBJECT_PATH_MAX]);
+
+static struct key digest_key(const struct stored *s, const struct node *n,
+			     char buf[OBJECT_PATH_MAX])
+{
+	const uint8_t *digest = node_digest(n, s->alg);
+
+	(void)buf;
+	if (!digest)
+		return (struct key){"", 0, 0};
+	/* A digest is its own hash; a hostile one only makes this slow for its author. */
+	return (struct key){digest, cairn_digest_size(s->alg), get_le64(digest)};
+}
+
+static struct key payload_key(const struct stored *s, const struct node *n,
+			      char buf[OBJECT_PATH_MAX])
+{
+	const char *payload = node_payload(n, s->alg, buf);
+	size_t len = payload ? strlen(payload) : 0;
+
+	return (struct key){payload, len, len ? XXH3_64bits(payload, len) : 0};
+}
+
+struct slot {
+	uint32_t tag;
+	uint32_t node; /* 1 + index, 0: free */
+};
+
+static int new_group(struct stored_groups *g, uint32_t *capacity, uint32_t node)
+{
+	if (g->nr + 1 >= *capacity) {
+		uint32_t more = MAX(*capacity * 2, 64u);
+		uint32_t *first = (uint32_t *)realloc(g->first, more * sizeof(*first));
+
+		if (!first)
+			return -ENOMEM;
+		g->first = first;
+		*capacity = more;
+	}
+	g->first[++g->nr] = node;
+	return 0;
+}
+
+static int group_by(const struct stored *s, key_fn key_of, uint32_t nr_external,
+		    struct stored_groups *g)
+{
+	cleanup_free struct slot *slots = NULL;
+	const struct tree *t = s->tree;
+	uint32_t capacity = 0;
+	size_t mask = 15;
+
+	while (mask < (size_t)nr_external * 2)
+		mask = mask * 2 + 1;
+	slots = (struct slot *)calloc(mask + 1, sizeof(*slots));
+	g->of = (uint32_t *)calloc(t->nr_entries, sizeof(*g->of));
+	if (!slots || !g->of)
+		return -ENOMEM;
+
+	for (uint32_t i = 1; i < t->nr_entries; i++) {
+		const struct node *n = t->entries[i];
+		char buf[OBJECT_PATH_MAX], other_buf[OBJECT_PATH_MAX];
+		struct key key, other;
+		uint32_t tag;
+		size_t at;
+
+		if (!node_is_external(n))
+			continue;
+		key = key_of(s, n, buf);
+		if (!key.data)
+			continue;
+		tag = (uint32_t)(key.hash >> 32);
+		for (at = key.hash & mask; slots[at].node; at = (at + 1) & mask) {
+			uint32_t same = slots[at].node - 1;
+
+			if (slots[at].tag != tag)
+				continue;
+			other = key_of(s, t->entries[same], other_buf);
+			if (other.size != key.size || memcmp(other.data, key.data, key.size))
+				continue;
+			if (!g->of[same]) {
+				if (new_group(g, &capacity, same) < 0)
+					return -ENOMEM;
+				g->of[same] = g->nr;
+			}
+			g->of[i] = g->of[same];
+			break;
+		}
+		if (!slots[at].node)
+			slots[at] = (struct slot){tag, i + 1};
+	}
+	return 0;
+}
+
+/* When every path is made from its digest, files share their path when they share their digest. */
+static int find_groups(struct stored *s)
+{
+	const struct tree *t = s->tree;
+	uint32_t nr = 0, other_paths = 0;
+	int r;
+
+	for (uint32_t i = 1; i < t->nr_entries; i++) {
+		const struct node *n = t->entries[i];
+
+		if (!node_is_external(n))
+			continue;
+		nr++;
+		if (!(n->flags & NODE_OBJECT_PATH))
+			other_paths++;
+	}
+	r = group_by(s, digest_key, nr, &s->metacopy_groups);
+	if (r < 0)
+		return r;
+	if (other_paths)
+		return group_by(s, payload_key, nr, &s->redirect_groups);
+
+	s->redirect_groups = s->metacopy_groups;
+	s->redirect_groups.first =
+		(uint32_t *)malloc((s->redirect_groups.nr + 1u) * sizeof(uint32_t));
+	if (!s->redirect_groups.first)
+		return -ENOMEM;
+	if (s->redirect_groups.nr)
+		memcpy(s->redirect_groups.first, s->metacopy_groups.first,
+		       (s->redirect_groups.nr + 1u) * sizeof(uint32_t));
+	return 0;
+}
+
+/* --- the shared area ------------------------------------------------------------------------------ */
+
+static int compare_bytes(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	int c = memcmp(a, b, MIN(a_len, b_len));
+
+	return c ? c : (a_len > b_len) - (a_len < b_len);
+}
+
+/* V0, V1: descending by whole name, length of value, value. */
+static int compare_descending(const void *pa, const void *pb)
+{
+	const struct shared_xattr *a = (const struct shared_xattr *)pb;
+	const struct shared_xattr *b = (const struct shared_xattr *)pa;
+	int c = a->name == b->name ? 0 : compare_bytes(a->name, a->name_len, b->name, b->name_len);
+
+	if (c)
+		return c;
+	if (a->value_len != b->value_len)
+		return a->value_len > b->value_len ? 1 : -1;
+	return memcmp(a->value, b->value, a->value_len);
+}
+
+/* V2: ascending by prefix number, suffix, value. */
+static int compare_ascending(const void *pa, const void *pb)
+{
+	const struct shared_xattr *a = (const struct shared_xattr *)pa;
+	const struct shared_xattr *b = (const struct shared_xattr *)pb;
+	int c;
+
+	if (a->index != b->index)
+		return a->index > b->index ? 1 : -1;
+	c = compare_bytes(a->name + a->name_len - a->suffix_len, a->suffix_len,
+			  b->name + b->name_len - b->suffix_len, b->suffix_len);
+	return c ? c : compare_bytes(a->value, a->value_len, b->value, b->value_len);
+}
+
+static void add_shared(struct stored *s, const struct stored_xattr *x, uint32_t *place)
+{
+	s->shared[s->nr_shared++] = (struct shared_xattr){.name = x->name,
+							  .name_len = x->name_len,
+							  .suffix_len = x->suffix_len,
+							  .index = x->index,
+							  .value = x->value,
+							  .value_len = x->value_len,
+							  .place = place};
+}
+
+/* A pair of the tree may be in several lists; its stored form is the same in each. */
+static void add_shared_pairs(struct stored *s)
+{
+	for (uint32_t l = 0; l < s->tree->nr_lists; l++) {
+		for (uint32_t i = 0; i < s->lists[l]->nr; i++) {
+			const struct stored_xattr *x = &s->lists[l]->xattr[i];
+
+			/* Once added, the count says so. */
+			if (s->pair_use[x->pair] < 2 || s->pair_use[x->pair] == NOT_SHARED)
+				continue;
+			add_shared(s, x, &s->pair_use[x->pair]);
+			s->pair_use[x->pair] = NOT_SHARED;
+		}
+	}
+	for (uint32_t m = 0; m < NR_MARKS; m++) {
+		uint32_t *use = &s->pair_use[s->marks[m].pair];
+
+		if (*use >= 2 && *use != NOT_SHARED)
+			add_shared(s, &s->marks[m], use);
+		*use = NOT_SHARED;
+	}
+	for (uint32_t i = 0; i < s->tree->nr_xattrs; i++)
+		s->pair_use[i] = NOT_SHARED;
+}
+
+static int add_shared_groups(struct stored *s, struct stored_groups *g, bool metacopy)
+{
+	const size_t digest_size = cairn_digest_size(s->alg);
+
+	g->place = (uint32_t *)malloc((g->nr + 1u) * sizeof(*g->place));
+	if (!g->place)
+		return -ENOMEM;
+	for (uint32_t i = 1; i <= g->nr; i++) {
+		const struct node *n = s->tree->entries[g->first[i]];
+		struct stored_xattr x = metacopy ? s->metacopy : s->redirect;
+		char buf[OBJECT_PATH_MAX];
+		char *value;
+
+		if (metacopy)
+			x.value_len = node_digest(n, s->alg)
+					      ? METACOPY_HEADER_SIZE + (uint32_t)digest_size
+					      : 0;
+		else
+			x.value_len = 1 + (uint32_t)strlen(node_payload(n, s->alg, buf));
+		value = (char *)arena_alloc_aligned(&s->arena, x.value_len + 1, 1);
+		if (!value)
+			return -ENOMEM;
+		stored_value(s, n, &x, value);
+		x.value = value;
+		add_shared(s, &x, &g->place[i]);
+	}
+	free(take_ptr(g->first));
+	return 0;
+}
+
+char *stored_value(const struct stored *s, const struct node *n, const struct stored_xattr *x,
+		   char *out)
+{
+	const size_t digest_size = cairn_digest_size(s->alg);
+
+	if (x->pair < PAIR_REDIRECT) {
+		memcpy(out, x->value, x->value_len);
+	} else if (x->pair == PAIR_METACOPY) {
+		if (x->value_len) {
+			out[0] = 0;
+			out[1] = (char)(METACOPY_HEADER_SIZE + digest_size);
+			out[2] = 0;
+			out[3] = (char)s->alg;
+			memcpy(out + METACOPY_HEADER_SIZE, node_digest(n, s->alg), digest_size);
+		}
+	} else if (n->flags & NODE_OBJECT_PATH) {
+		char *p = out;
+
+		*p++ = '/';
+		p = hex_put(p, node_digest(n, s->alg), 1);
+		*p++ = '/';
+		hex_put(p, node_digest(n, s->alg) + 1, digest_size - 1);
+	} else {
+		out[0] = '/';
+		memcpy(out + 1, n->file.payload, x->value_len - 1);
+	}
+	return out + x->value_len;
+}
+
+int stored_share(struct stored *s, uint32_t stubs)
+{
+	cleanup_free uint32_t *list_use = NULL;
+	cleanup_free struct stored_xattr *scratch = NULL;
+	uint64_t size = 0, nr;
+	int r;
+
+	list_use = (uint32_t *)calloc(MAX(s->tree->nr_lists, 1u), sizeof(*list_use));
+	scratch = (struct stored_xattr *)malloc(s->max_nr * sizeof(*scratch));
+	if (!list_use || !scratch)
+		return -ENOMEM;
+	count_pairs(s, list_use, scratch, stubs);
+	r = find_groups(s);
+	if (r < 0)
+		return r;
+
+	nr = NR_MARKS + (uint64_t)s->metacopy_groups.nr + s->redirect_groups.nr;
+	for (uint32_t i = 0; i < s->tree->nr_xattrs; i++)
+		nr += s->pair_use[i] >= 2;
+	s->shared = (struct shared_xattr *)malloc(nr * sizeof(*s->shared));
+	if (!s->shared)
+		return -ENOMEM;
+	add_shared_pairs(s);
+	r = add_shared_groups(s, &s->metacopy_groups, true);
+	if (!r)
+		r = add_shared_groups(s, &s->redirect_groups, false);
+	if (r < 0)
+		return r;
+
+	qsort(s->shared, s->nr_shared, sizeof(*s->shared),
+	      s->format == CAIRN_FORMAT_V2 ? compare_ascending : compare_descending);
+	for (uint32_t i = 0; i < s->nr_shared; i++) {
+		*s->shared[i].place = (uint32_t)size;
+		size += stored_entry_size(s->shared[i].suffix_len, s->shared[i].value_len);
+		if (size > UINT32_MAX)
+			return -EFBIG;
+	}
+	s->shared_size = (uint32_t)size;
+	return 0;
+}
