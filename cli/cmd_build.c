@@ -58,30 +58,34 @@ static int open_store(const struct args *a, struct cairn_store **ret)
 	return EXIT_DONE;
 }
 
+/* @ret_alg: the algorithm that the image is to have. */
 static int load(const struct args *a, const struct source *s, struct cairn_tree **ret,
-		struct cairn_scan_result *ret_scan)
+		struct cairn_scan_result *ret_scan, unsigned int *ret_alg)
 {
 	struct cairn_store *store cleanup_store = NULL;
 	unsigned int alg = a->alg;
+	int status;
 
 	if (a->store) {
-		int status = open_store(a, &store);
-
+		status = open_store(a, &store);
 		if (status != EXIT_DONE)
 			return status;
 		alg = cairn_store_alg(store);
 	}
-	return source_load(s, &a->source, alg ? CAIRN_ALG_BIT(alg) : 0, store, ret, ret_scan);
+	status = source_load(s, &a->source, alg ? CAIRN_ALG_BIT(alg) : 0, store, ret, ret_scan);
+	if (status == EXIT_DONE)
+		*ret_alg = alg ? alg : tree_alg(*ret);
+	return status;
 }
 
-static int write_image(const struct args *a, const struct cairn_tree *tree,
+static int write_image(const struct args *a, const struct cairn_tree *tree, unsigned int alg,
 		       struct cairn_image_result *ret)
 {
 	struct cairn_error err = {0};
 	struct progress progress;
 	struct cairn_image_options options = {
-		.format = format_of_choice(a->format),
-		.alg = a->alg,
+		.format = format_of_choice(a->format, alg),
+		.alg = alg,
 		.jobs = jobs_of(a->source.jobs),
 		.progress = progress_tick,
 		.progress_arg = &progress,
@@ -167,6 +171,7 @@ static int run(const struct command *self, int argc, char **argv)
 	struct cairn_tree *tree cleanup_tree = NULL;
 	struct report report = {0};
 	const double start = now();
+	unsigned int alg;
 	int status;
 
 	if (opt_parse(self, argc, argv, &a) < 0)
@@ -182,9 +187,9 @@ static int run(const struct command *self, int argc, char **argv)
 		return talk_usage("%s: --store needs a directory, this has no contents to store",
 				  source.name);
 
-	status = load(&a, &source, &tree, &report.scan);
+	status = load(&a, &source, &tree, &report.scan, &alg);
 	if (status == EXIT_DONE)
-		status = write_image(&a, tree, &report.image);
+		status = write_image(&a, tree, alg, &report.image);
 	if (status != EXIT_DONE)
 		return status;
 	report.seconds = now() - start;

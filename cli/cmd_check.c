@@ -73,8 +73,11 @@ static int run(const struct command *self, int argc, char **argv)
 		return EXIT_USAGE;
 	out_json = a.json;
 
-	for (int i = 1; i <= nr; i++)
-		status = MAX(status, check(argv[i], nr > 1));
+	for (int i = 1; i <= nr; i++) {
+		int s = check(argv[i], nr > 1);
+
+		status = MAX(status, s);
+	}
 	return status;
 }
 

@@ -71,9 +71,10 @@ static int written_digest(const struct args *a, const struct cairn_tree *tree, i
 static int digest_one(const struct args *a, const struct source *s, const struct cairn_tree *tree,
 		      const char *text)
 {
+	const unsigned int alg = a->alg ? a->alg : tree_alg(tree);
 	struct cairn_image_result res = {0};
 	struct cairn_error err = {0};
-	int r = written_digest(a, tree, format_of_choice(a->format), a->alg, &res, &err);
+	int r = written_digest(a, tree, format_of_choice(a->format, alg), alg, &res, &err);
 
 	if (r < 0)
 		return talk_error(r, &err, s->name);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli.h"
 
@@ -42,7 +43,7 @@ static const struct opt *find_short(const struct command *cmd, char c)
 
 /* --- setting --------------------------------------------------------------------------------- */
 
-/* Place of @word in "a|b|c", from 1 on; 0: not there. */
+/* Place of @word, in either case, in "a|b|c", from 1 on; 0: not there. */
 static unsigned int choice_place(const char *choices, const char *word)
 {
 	size_t want = strlen(word);
@@ -50,7 +51,7 @@ static unsigned int choice_place(const char *choices, const char *word)
 	for (unsigned int place = 1;; place++) {
 		size_t len = strcspn(choices, "|");
 
-		if (len == want && !memcmp(choices, word, len))
+		if (len == want && !strncasecmp(choices, word, len))
 			return place;
 		if (!choices[len])
 			return 0;

@@ -7,9 +7,11 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-int format_of_choice(unsigned int choice)
+int format_of_choice(unsigned int choice, unsigned int alg)
 {
-	return choice <= 1 ? CAIRN_FORMAT_AUTO : (int)(choice - 2) % 3;
+	if (choice > 1)
+		return (int)(choice - 2) % 3;
+	return alg == CAIRN_SHA512 ? CAIRN_FORMAT_V1 : CAIRN_FORMAT_AUTO;
 }
 
 const char *format_name(int format)
@@ -73,8 +75,10 @@ static int source_sort(struct source *s)
 static int check_args(const struct source *s, const struct source_args *a)
 {
 	if (a->flags && s->kind != SOURCE_DIRECTORY)
-		return talk_usage("%s: options that leave things out are for directories only",
+		return talk_usage("%s: not a directory, options for reading one do not apply",
 				  s->name);
+	if ((a->flags & CAIRN_SCAN_SKIP_XATTRS) && (a->flags & CAIRN_SCAN_USER_XATTRS))
+		return talk_usage("--skip-xattrs and --user-xattrs exclude each other");
 	if (a->strict && s->kind != SOURCE_DUMP)
 		return talk_usage("%s: --strict is for dump text only", s->name);
 	return EXIT_DONE;

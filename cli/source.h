@@ -49,9 +49,10 @@ struct source_args {
 
 #define OPT_ALG(type, field, help) OPT_CHOICE(type, field, 0, "alg", "ALG", "sha256|sha512", help)
 
-/* Choice of --format: place in the list, see format_of_choice(). */
+/* --format: the enum cairn_format of @choice, place in the list, for digests of @alg: V0 knows only
+ * SHA-256, so automatic is V1 for the other. */
 #define FORMAT_CHOICES "auto|0|1|2|v0|v1|v2"
-int format_of_choice(unsigned int choice);
+int format_of_choice(unsigned int choice, unsigned int alg);
 
 /* "V1" */
 const char *format_name(int format);
