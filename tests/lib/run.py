@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
+"""Runs the tests and ends with `N passed, N failed, N skipped`.
+
+What is a test: every test() that a meson.build registers; and in the folders in FOLDERS every
+test_*.py (run by pytest, each of its cases counts) and every other file that is executable. Each gets
+a folder of its own (its working directory and TMPDIR), a time limit, and this environment:
+
+    CAIRN_SOURCE   the source tree            CAIRN_BUILD   the build that is tested
+    PATH           begins with the programs of that build
+
+Exit status 0 passes, 77 skips (the last line that was printed says why), anything else fails. What
+a test leaves behind is killed and unmounted; leaving something is no failure.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# Folders below tests/, with the seconds that a file in them may take.
+FOLDERS = {'golden': 120, 'property': 120, 'dropin': 120, 'cli': 120, 'system': 300, 'vm': 600,
+           'check': 300}
+# Those whose tests take turns: they measure time, mount, or look at the whole source tree.
+SERIAL = {'system', 'vm', 'check'}
+# Those whose tests run as root in a guest with a kernel that has fs-verity.
+GUEST = {'vm'}
+
+# The builds: (label, directory, suites and folders that run under it; None: all).
+BUILDS = [
+    ('', 'build', None),
+    ('asan', 'build-asan', {'unit', 'property', 'golden', 'dropin', 'cli', 'fuzz'}),
+    ('tsan', 'build-tsan', {'unit', 'property', 'cli'}),
+]
+
+# Sanitised programs are slower.
+TIME_FACTOR = {'': 1, 'asan': 5, 'tsan': 10}
+
+SKIP = 77
+
+
+class Test:
+    def __init__(self, label, build, group, name, cmd, timeout, env=None, parallel=True, pytest=False):
+        self.label, self.build, self.group = label, build, group
+        self.cmd, self.env, self.parallel, self.pytest = cmd, env or {}, parallel, pytest
+        self.timeout = timeout * TIME_FACTOR[label]
+        self.name = (label + ':' if label else '') + group + '/' + name
+
+
+class Result:
+    """One line of the report. @status: an exit status, None when it ran out of time."""
+
+    def __init__(self, name, status, seconds, output):
+        self.name, self.status, self.seconds, self.output = name, status, seconds, output
+
+
+def meson_tests(label, build, groups):
+    with open(os.path.join(build, 'meson-info', 'intro-tests.json')) as f:
+        for t in json.load(f):
+            suites = [s.split(':')[-1] for s in t['suite']]
+            group = suites[0] if suites else 'unit'
+            if groups is not None and group not in groups:
+                continue
+            yield Test(label, build, group, t['name'], t['cmd'], t['timeout'] or 600, t['env'],
+                       t['is_parallel'])
+
+
+def folder_tests(label, build, groups, registered):
+    for group, timeout in FOLDERS.items():
+        folder = os.path.join(SOURCE, 'tests', group)
+        if groups is not None and group not in groups or not os.path.isdir(folder):
+            continue
+        for entry in sorted(os.listdir(folder)):
+            path = os.path.join(folder, entry)
+            pytest = entry.startswith('test_') and entry.endswith('.py')
+            if not os.path.isfile(path) or path in registered:
+                continue
+            if not pytest and not os.access(path, os.X_OK):
+                continue
+            cmd = [path]
+            if pytest:
+                cmd = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider',
+                       '--junitxml=cases.xml', '--rootdir', folder, path]
+            if group in GUEST:
+                cmd = [os.path.join(SOURCE, 'tests', 'lib', 'guest.py'), path]
+            yield Test(label, build, group, entry.rsplit('.', 1)[0], cmd, timeout,
+                       parallel=group not in SERIAL, pytest=pytest and group not in GUEST)
+
+
+def collect(names):
+    tests = []
+    for label, build, groups in BUILDS:
+        build = os.path.join(SOURCE, build)
+        if not os.path.isdir(build):
+            continue
+        of_meson = list(meson_tests(label, build, groups))
+        registered = {word for t in of_meson for word in t.cmd}
+        tests += of_meson
+        tests += folder_tests(label, build, groups, registered)
+    return [t for t in tests if not names or any(n in t.name for n in names)]
+
+
+def unmount_below(folder):
+    with open('/proc/self/mountinfo') as f:
+        points = [line.split()[4].encode().decode('unicode_escape') for line in f]
+    for point in sorted((p for p in points if p.startswith(folder + '/')), reverse=True):
+        subprocess.run(['umount', '-l', point], stderr=subprocess.DEVNULL)
+
+
+def cases_of(test, path):
+    """The results of the single cases of a file that pytest ran."""
+    for case in xml.etree.ElementTree.parse(path).iter('testcase'):
+        status, output = 0, ''
+        for what in case:
+            if what.tag in ('failure', 'error'):
+                status, output = 1, what.text or what.get('message', '')
+            elif what.tag == 'skipped':
+                status, output = SKIP, what.get('message', '')
+        yield Result(f'{test.name}/{case.get("name")}', status, float(case.get('time')), output)
+
+
+def run(test):
+    """Returns the results of a test: one, or of a file of pytest one for each case."""
+    folder = tempfile.mkdtemp(prefix='cairn-test.')
+    env = dict(os.environ)
+    env.update(
+        CAIRN_SOURCE=SOURCE, CAIRN_BUILD=test.build, TMPDIR=folder, LC_ALL='C.UTF-8',
+        PATH=':'.join([test.build + '/cli', test.build + '/dropin', test.build + '/tests/lib',
+                       os.environ.get('PATH', ''), '/usr/sbin', '/sbin']),
+        PYTHONDONTWRITEBYTECODE='1', TSAN_OPTIONS='halt_on_error=1',
+        ASAN_OPTIONS='abort_on_error=1:detect_leaks=1',
+        UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1')
+    env.update(test.env)
+    start = time.monotonic()
+    process = subprocess.Popen(test.cmd, cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=test.timeout)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        status = None
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    if status is None:
+        output, _ = process.communicate()
+    cases = os.path.join(folder, 'cases.xml')
+    if test.pytest and status in (0, 1) and os.path.exists(cases):
+        results = list(cases_of(test, cases))
+    else:
+        results = [Result(test.name, status, time.monotonic() - start,
+                          output.decode(errors='replace'))]
+    unmount_below(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return results
+
+
+def report(result, counts, verbose):
+    lines = result.output.strip().splitlines()
+    if result.status == 0:
+        counts['passed'] += 1
+        print(f'ok    {result.name} ({result.seconds:.1f} s)')
+        if verbose:
+            print(result.output, end='')
+    elif result.status == SKIP:
+        counts['skipped'] += 1
+        print(f'skip  {result.name}: {lines[-1] if lines else "no reason given"}')
+    else:
+        counts['failed'] += 1
+        what = 'out of time' if result.status is None else f'status {result.status}'
+        print(f'FAIL  {result.name}: {what} ({result.seconds:.1f} s)')
+        for line in lines[-100:]:
+            print('      ' + line)
+    sys.stdout.flush()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('names', nargs='*', help='run only tests whose name contains one of these')
+    parser.add_argument('-l', '--list', action='store_true', help='only list the names')
+    parser.add_argument('-v', '--verbose', action='store_true', help='print what passing tests say')
+    args = parser.parse_args()
+
+    tests = collect(args.names)
+    if args.list:
+        print('\n'.join(t.name for t in tests))
+        return 0
+    counts = {'passed': 0, 'failed': 0, 'skipped': 0}
+    failed = []
+    start = time.monotonic()
+    # First those that may run side by side, then the others one by one.
+    for parallel in True, False:
+        batch = [t for t in tests if t.parallel == parallel]
+        jobs = os.cpu_count() if parallel else 1
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            for results in pool.map(run, batch):
+                for result in results:
+                    report(result, counts, args.verbose)
+                    if result.status not in (0, SKIP):
+                        failed.append(result.name)
+    print(f'{time.monotonic() - start:.0f} s')
+    for name in failed:
+        print(f'failed: {name}')
+    if not tests:
+        print('no such test', file=sys.stderr)
+    print('{passed} passed, {failed} failed, {skipped} skipped'.format(**counts))
+    return 1 if counts['failed'] or not tests else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
