@@ -430,7 +430,8 @@ static int fill_node(struct dump_parser *p, struct node *n, const struct line *l
 		return r;
 
 	/* dump-format §2: the reference looks at the result of these two only when UID is 0. */
-	lax = (uint32_t)uid && !(p->flags & CAIRN_DUMP_STRICT);
+	lax = (uint32_t)uid &&
+	      (p->flags & (CAIRN_DUMP_STRICT | CAIRN_DUMP_COMPAT)) != CAIRN_DUMP_STRICT;
 	if (lax) {
 		if (!field_number(l->field[GID], 10, &gid))
 			gid = 0;

@@ -65,10 +65,10 @@ def test_missing_newline(size):
     text = b'/ 0 40755 2 0 0 0 0.0 - - -\n'
     line = b'/%s 0 100644 1 0 0 0 0.0 - - -\n'
     number = 0
-    while len(text) < size - 600:
+    while size - len(text) > 270:
         text += line % (b'%0200d' % number)
         number += 1
-    text += line % (b'x' * (size - len(text) - len(line) + 3))
-    text = text[:-1] if len(text) == size + 1 else text
+    text += (line % (b'x' * (size + 1 - len(text) - len(line) + 2)))[:-1]
+    assert len(text) == size
     result = run('mkcomposefs', '--print-digest-only', '--from-file', '-', stdin=text, env=STRICT)
     assert (result.returncode, result.stderr) == (1, b'mkcomposefs: Missing trailing newline\n')
