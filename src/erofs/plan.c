@@ -143,7 +143,7 @@ static int order_stubs(struct erofs_plan *p)
 		const uint8_t byte = (uint8_t)i;
 
 		hex_put(name, &byte, 1);
-		while (at < nr && memcmp(child[at]->name, name, MIN(child[at]->name_len, 3u)) < 0)
+		while (at < nr && strcmp(child[at]->name, name) < 0)
 			p->root_child[p->nr_root_children++] = child[at++];
 		if (at < nr && !strcmp(child[at]->name, name))
 			continue;

@@ -14,6 +14,8 @@
 #ifndef EROFS_STORED_INTERNAL_H
 #define EROFS_STORED_INTERNAL_H
 
+#include <cairn/image.h>
+
 #include "erofs/format.h"
 #include "tree/tree.h"
 

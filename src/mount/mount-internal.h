@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * What the files of this room tell each other.
+ *
+ * Invariants of a plan:
+ *  1. Everything in it was decided before the first mount is made, and nothing changes it after.
+ *  2. Every directory that the caller named is open: what was looked at is what is mounted, where the
+ *     kernel takes descriptors.
+ */
+#ifndef MOUNT_MOUNT_INTERNAL_H
+#define MOUNT_MOUNT_INTERNAL_H
+
+#include "base/buf.h"
+#include "mount/mount.h"
+
+struct mount_plan {
+	const struct cairn_mount_options *options;
+	int image_fd;
+	int target_fd;      /* O_PATH */
+	int *base_fds;      /* options->nr_basedirs of them, priority order */
+	int upper_fd;       /* -1: none */
+	int work_fd;        /* -1: none */
+	bool acl;           /* the image may hold ACLs */
+	bool hides_objects; /* the image has stubs over the names in an object directory */
+	bool verity;        /* overlayfs gets verity=require */
+};
+
+/* --- plan.c ---------------------------------------------------------------------------------- */
+
+/* Checks the options and the image, opens the directories, measures, probes the stores.
+ * @p: to be finished with plan_fini() also after a failure. Returns 0 or the errors of
+ * cairn_mount(). */
+int plan_init(struct mount_plan *p, int image_fd, const char *target,
+	      const struct cairn_mount_options *options, struct cairn_error *err);
+void plan_fini(struct mount_plan *p);
+
+/* --- image.c --------------------------------------------------------------------------------- */
+
+/* A detached, read-only, idmapped where wanted, EROFS mount of the image. Returns its descriptor.
+ * @ret_loop: whether it took a loop device. */
+int image_mount(const struct mount_plan *p, bool *ret_loop, struct cairn_error *err);
+
+/* --- statfs.c -------------------------------------------------------------------------------- */
+
+/* An empty, read-only, detached file system that looks like the root of the image mounted at @image
+ * and has the numbers of the first store (docs/design/df.md). Returns its descriptor. */
+int statfs_mount(const struct mount_plan *p, int image, struct cairn_error *err);
+
+/* --- overlay.c ------------------------------------------------------------------------------- */
+
+/* Whether overlayfs of this kernel knows verity=require. Returns 1, 0 or a negative errno. */
+int overlay_takes_verity(struct cairn_error *err);
+
+/* A detached overlay over the EROFS mount @image. Returns its descriptor.
+ * @ret_way: the enum mount_way that made it. */
+int overlay_mount(const struct mount_plan *p, int image, unsigned int ways, unsigned int *ret_way,
+		  struct cairn_error *err);
+
+/* --- workshop.c ------------------------------------------------------------------------------ */
+
+/* Directory in the workshop where mounts may be attached, any number on top of each other. */
+#define WORKSHOP_DIR "/proc/fs"
+
+/* Runs @fn in a mount namespace of its own: what it attaches at WORKSHOP_DIR nobody else sees, and it
+ * is gone when @fn returns or the process dies. Descriptors, the current directory and memory are
+ * the caller's. Returns what @fn returned, or a negative errno. */
+int workshop_run(int (*fn)(void *arg), void *arg, struct cairn_error *err);
+
+/* --- option_string.c ------------------------------------------------------------------------- */
+
+/* Appends @path to an option string of overlayfs so that it comes out of the kernel's two parsers,
+ * which split at commas and at colons, as it went in. Returns 0, -ENOMEM or -EFBIG. */
+int option_put_path(struct buf *b, const char *path);
+
+/* The whole string for mount(2): EROFS at @lower, data-only base directories behind @separator
+ * ("::", or ":" for ordinary ones), upper and work directory, verity. Returns 0; -EFBIG: longer than
+ * the one page that the kernel reads; -ENOMEM. */
+int option_string(struct buf *b, const struct mount_plan *p, const char *lower,
+		  const char *separator);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * One mount, from the plan to the mount point. Everything is made detached; the last step, and the
+ * only one that anybody can see, attaches the finished mount.
+ *
+ *	stage		call				since	where it is missing
+ *	----------------------------------------------------------------------------------------
+ *	plan		FS_IOC_MEASURE_VERITY		5.4	digest=: refused; verity: see plan.c
+ *	image		fsopen erofs, source=fd path	6.12	loop device: LOOP_CONFIGURE, 5.8
+ *			(chunk-based files in EROFS)	5.15	refused: no image can be mounted
+ *			mount_setattr IDMAP on it	5.19	idmap: refused
+ *	numbers		fsopen tmpfs as top layer	6.15	none: statfs shows the image's
+ *	overlay		lowerdir+, datadir+ by SET_FD
+ *			of mounts attached nowhere	6.15	(1) next
+ *			lowerdir+, datadir+ by path	6.7	(2) next
+ *			mount(2), lowerdir=A::B		6.5	(3) next
+ *			mount(2), lowerdir=A:B		5.15	(4) never with verity
+ *			verity=require			6.6	verity: refused; tried: without
+ *			open_tree CLONE, after (3), (4)	5.2
+ *	attach		mount_setattr, move_mount	5.12
+ *
+ * (2), (3) and (4) need the image at a path: they run in a mount namespace of their own (workshop.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include "mount/mount-internal.h"
+#include "sys/mount_api.h"
+
+static unsigned long long mount_attrs(unsigned int flags)
+{
+	static const struct {
+		unsigned int flag;
+		unsigned long long attr;
+	} table[] = {
+		{CAIRN_MOUNT_READ_ONLY, MOUNT_ATTR_RDONLY}, {CAIRN_MOUNT_NOSUID, MOUNT_ATTR_NOSUID},
+		{CAIRN_MOUNT_NODEV, MOUNT_ATTR_NODEV},      {CAIRN_MOUNT_NOEXEC, MOUNT_ATTR_NOEXEC},
+		{CAIRN_MOUNT_NOATIME, MOUNT_ATTR_NOATIME},
+	};
+	unsigned long long attrs = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (flags & table[i].flag)
+			attrs |= table[i].attr;
+	return attrs;
+}
+
+static int run_plan(const struct mount_plan *p, unsigned int ways, struct cairn_mount_result *ret,
+		    struct cairn_error *err)
+{
+	unsigned long long attrs = mount_attrs(p->options->flags);
+	cleanup_fd int overlay = -1;
+	cleanup_fd int image = -1;
+	unsigned int way = 0;
+	bool loop;
+	int r;
+
+	image = image_mount(p, &loop, err);
+	if (image < 0)
+		return image;
+
+	overlay = overlay_mount(p, image, ways, &way, err);
+	if (overlay < 0)
+		return overlay;
+
+	if (attrs) {
+		r = mount_set_attrs(overlay, attrs, err);
+		if (r < 0)
+			return r;
+	}
+
+	r = mount_attach(overlay, p->target_fd, err);
+	if (r < 0)
+		return r;
+
+	*ret = (struct cairn_mount_result){
+		.loop = loop,
+		.verity = p->verity,
+		.detached = way == MOUNT_BY_DESCRIPTOR,
+	};
+	return 0;
+}
+
+int mount_image(int image_fd, const char *target, const struct cairn_mount_options *options,
+		unsigned int ways, struct cairn_mount_result *ret, struct cairn_error *err)
+{
+	struct cairn_mount_result result;
+	struct mount_plan plan;
+	int r;
+
+	r = plan_init(&plan, image_fd, target, options, err);
+	if (r == 0)
+		r = run_plan(&plan, ways, ret ? ret : &result, err);
+	plan_fini(&plan);
+	return r;
+}
+
+int mount_remove(const char *target, unsigned int flags, struct cairn_error *err)
+{
+	if (umount2(target, flags & CAIRN_UMOUNT_LAZY ? MNT_DETACH : 0) == 0)
+		return 0;
+	if (errno == EINVAL)
+		return error_set(err, -EINVAL, CAIRN_ERROR_SYSTEM, "%s: not a mount point", target);
+	if (errno == EBUSY)
+		return error_set(err, -EBUSY, CAIRN_ERROR_SYSTEM,
+				 "%s: in use (a lazy unmount waits for its users)", target);
+	return error_errno(err, -errno, "unmount %s", target);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * The upper of the two mounts: overlayfs over the image, with the stores as data-only layers. The
+ * ways to make it, and which kernel has each, are in the map at the top of mount.c.
+ *
+ * Invariant: a way that this kernel lacks is told from a mount that it refuses. Only the former goes
+ * on to the next way, or an older one could accept what a newer one refused for a good reason.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "mount/mount-internal.h"
+#include "sys/mount_api.h"
+
+#define SOURCE            "composefs"
+#define OPTION_STRING_MAX 4096 /* with NUL: mount(2) reads a page */
+
+/* What a way returns for "this kernel lacks me"; no kernel returns it to mount calls. */
+#define LACKING (-ENOPKG)
+
+int overlay_takes_verity(struct cairn_error *err)
+{
+	cleanup_fd int fs = fs_open("overlay", err);
+
+	if (fs < 0)
+		return fs;
+
+	/* Before 6.5 a context of overlayfs collects anything without a look at it. */
+	if (fs_set_string(fs, "unsupported", "unsupported", NULL) == 0)
+		return 0;
+	return fs_set_string(fs, "verity", "require", NULL) == 0;
+}
+
+/* The context with everything but the layers. */
+static int open_context(const struct mount_plan *p, struct cairn_error *err)
+{
+	cleanup_fd int fs = fs_open("overlay", err);
+	int r;
+
+	if (fs < 0)
+		return fs;
+	if (fs_set_string(fs, "unsupported", "unsupported", NULL) == 0)
+		return error_set(err, LACKING, CAIRN_ERROR_UNSUPPORTED, "options are not checked");
+
+	r = fs_set_string(fs, "source", SOURCE, err);
+	if (r == 0)
+		r = fs_set_string(fs, "metacopy", "on", err);
+	if (r == 0)
+		r = fs_set_string(fs, "redirect_dir", "on", err);
+	if (r == 0 && p->verity)
+		r = fs_set_string(fs, "verity", "require", err);
+	return r < 0 ? r : take_fd(&fs);
+}
+
+/* --- by descriptor --------------------------------------------------------------------------- */
+
+static int set_layers_by_fd(const struct mount_plan *p, int fs, int statfs_layer, int image,
+			    struct cairn_error *err)
+{
+	int r = 0;
+
+	if (statfs_layer >= 0)
+		r = fs_set_fd(fs, "lowerdir+", statfs_layer, err);
+	if (r == 0)
+		r = fs_set_fd(fs, "lowerdir+", image, err);
+	if (r < 0) /* the mounts are good: it is the kernel that cannot take them */
+		return LACKING;
+
+	for (size_t i = 0; i < p->options->nr_basedirs; i++) {
+		r = fs_set_fd(fs, "datadir+", p->base_fds[i], err);
+		if (r < 0) {
+			error_prepend(err, "%s", p->options->basedirs[i]);
+			return r;
+		}
+	}
+	if (p->upper_fd >= 0) {
+		r = fs_set_fd(fs, "upperdir", p->upper_fd, err);
+		if (r == 0)
+			r = fs_set_fd(fs, "workdir", p->work_fd, err);
+	}
+	return r;
+}
+
+static int mount_by_descriptor(const struct mount_plan *p, int image, struct cairn_error *err)
+{
+	cleanup_fd int statfs_layer = -1;
+	cleanup_fd int fs = open_context(p, err);
+	int r;
+
+	if (fs < 0)
+		return fs;
+
+	/* With an upper directory the numbers are already those of its file system. */
+	if (p->upper_fd < 0 &&
+	    !(p->options->flags & (CAIRN_MOUNT_IMAGE_STATFS | CAIRN_MOUNT_COMPAT)))
+		statfs_layer = statfs_mount(p, image, NULL);
+
+	r = set_layers_by_fd(p, fs, statfs_layer, image, err);
+	if (r < 0)
+		return r;
+
+	/* 6.13 and 6.14 find out only now that a layer hangs nowhere. */
+	r = fs_create(fs, err);
+	if (r < 0)
+		return r == -EINVAL ? LACKING : r;
+
+	return fs_mount(fs, 0, err);
+}
+
+/* --- by path --------------------------------------------------------------------------------- */
+
+/* A layer's path as a parameter, or where it is too long for one a short way to the same place. */
+static int set_path(int fs, const char *key, const char *path, struct cairn_error *err)
+{
+	cleanup_fd int fd = -1;
+	char link[32];
+
+	if (strlen(path) < FS_VALUE_MAX)
+		return fs_set_string(fs, key, path, err);
+
+	/* Opened again: descriptors of the plan lead into the caller's namespace, not this one. */
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, -errno, "%s", path);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return fs_set_string(fs, key, link, err);
+}
+
+static int mount_by_path(const struct mount_plan *p, struct cairn_error *err)
+{
+	const struct cairn_mount_options *o = p->options;
+	cleanup_fd int fs = open_context(p, err);
+	int r;
+
+	if (fs < 0)
+		return fs;
+
+	r = fs_set_string(fs, "lowerdir+", WORKSHOP_DIR, err);
+	if (r < 0)
+		return r == -EINVAL ? LACKING : r;
+
+	for (size_t i = 0; i < o->nr_basedirs && r == 0; i++)
+		r = set_path(fs, "datadir+", o->basedirs[i], err);
+	if (o->upperdir && r == 0)
+		r = set_path(fs, "upperdir", o->upperdir, err);
+	if (o->workdir && r == 0)
+		r = set_path(fs, "workdir", o->workdir, err);
+	if (r == 0)
+		r = fs_create(fs, err);
+	return r < 0 ? r : fs_mount(fs, 0, err);
+}
+
+/* --- by option string ------------------------------------------------------------------------ */
+
+static int mount_string(const struct mount_plan *p, const char *separator, struct cairn_error *err)
+{
+	__attribute__((__cleanup__(buf_fini))) struct buf b = BUF_INIT(OPTION_STRING_MAX);
+	int r = option_string(&b, p, WORKSHOP_DIR, separator);
+
+	if (r == -EFBIG)
+		return error_set(err, -ENAMETOOLONG, CAIRN_ERROR_UNSUPPORTED,
+				 "the directories' paths are longer together than the %d bytes "
+				 "that this kernel takes",
+				 OPTION_STRING_MAX);
+	if (r < 0)
+		return error_errno(err, r, "option string");
+
+	/* On top of the image, which the path led to until now: in here nobody minds. */
+	if (mount(SOURCE, WORKSHOP_DIR, "overlay", 0, b.data) < 0)
+		return error_errno(err, -errno, "mount (the kernel log may say why)");
+	return mount_clone(WORKSHOP_DIR, err);
+}
+
+static int mount_by_string(const struct mount_plan *p, struct cairn_error *err)
+{
+	int r = mount_string(p, "::", err);
+
+	return r == -EINVAL ? LACKING : r;
+}
+
+/*
+ * The stores as ordinary lower layers, for kernels without data-only ones. Their names are then
+ * merged with the image's. What hides them are the image's own entries: stubs over the 256 names in
+ * the root, and not a byte of the kernel's. Without verity whoever writes to the store can change the
+ * files anyhow, so it is no worse that a name there might show. But who requires verity is promised
+ * that all that can be seen comes from the image, and a file called "x" beside "00" in the store would
+ * break that. (It also has its own reason: a kernel without data-only layers has no verity option.)
+ */
+static int mount_by_merging(const struct mount_plan *p, struct cairn_error *err)
+{
+	if (p->verity)
+		return error_set(err, -EOPNOTSUPP, CAIRN_ERROR_UNSUPPORTED,
+				 "verity needs data-only layers, which this kernel refuses");
+	if (!p->hides_objects)
+		return error_set(err, -EOPNOTSUPP, CAIRN_ERROR_UNSUPPORTED,
+				 "a version 2 image needs data-only layers (Linux 6.5)");
+	return mount_string(p, ":", err);
+}
+
+/* --- all of them ----------------------------------------------------------------------------- */
+
+struct job {
+	const struct mount_plan *plan;
+	int image;
+	unsigned int ways;
+	unsigned int way; /* result: the one tried last */
+	struct cairn_error *err;
+};
+
+static const struct {
+	unsigned int way;
+	int (*mount)(const struct mount_plan *p, struct cairn_error *err);
+} workshop_ways[] = {
+	{MOUNT_BY_PATH, mount_by_path},
+	{MOUNT_BY_STRING, mount_by_string},
+	{MOUNT_BY_MERGING, mount_by_merging},
+};
+
+static int in_workshop(void *arg)
+{
+	struct job *job = (struct job *)arg;
+	cleanup_fd int dir = open(WORKSHOP_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (dir < 0)
+		return error_errno(job->err, -errno, "open %s", WORKSHOP_DIR);
+	r = mount_attach(job->image, dir, job->err);
+	if (r < 0)
+		return r;
+
+	r = LACKING;
+	for (size_t i = 0; i < ARRAY_SIZE(workshop_ways) && r == LACKING; i++) {
+		if (!(job->ways & workshop_ways[i].way))
+			continue;
+		job->way = workshop_ways[i].way;
+		r = workshop_ways[i].mount(job->plan, job->err);
+	}
+	return r;
+}
+
+int overlay_mount(const struct mount_plan *p, int image, unsigned int ways, unsigned int *ret_way,
+		  struct cairn_error *err)
+{
+	struct job job = {.plan = p, .image = image, .ways = ways, .err = err};
+	int r = LACKING;
+
+	if (ways & MOUNT_BY_DESCRIPTOR) {
+		job.way = MOUNT_BY_DESCRIPTOR;
+		r = mount_by_descriptor(p, image, err);
+	}
+	if (r == LACKING && (ways & ~(unsigned int)MOUNT_BY_DESCRIPTOR))
+		r = workshop_run(in_workshop, &job, err);
+	if (r == LACKING) {
+		r = -EINVAL;
+		if (err)
+			err->code = r;
+	}
+	if (r < 0) {
+		error_prepend(err, "overlayfs");
+		return r;
+	}
+	*ret_way = job.way;
+	return r;
+}
