@@ -25,8 +25,8 @@ struct output {
 	pthread_cond_t changed;
 	unsigned int filled; /* buffers handed over since the beginning */
 	unsigned int done;   /* of them, written */
-	bool end;	     /* no more will come */
-	int error;	     /* of the writer, negative errno */
+	bool end;            /* no more will come */
+	int error;           /* of the writer, negative errno */
 };
 
 static int consume(struct output *o, const uint8_t *data, size_t size)
@@ -38,8 +38,7 @@ static int consume(struct output *o, const uint8_t *data, size_t size)
 	if (opt->write)
 		r = opt->write(opt->write_arg, data, size);
 	o->written += size;
-	if (r >= 0 && opt->progress &&
-	    opt->progress(opt->progress_arg, 0, o->written, 0, o->total))
+	if (r >= 0 && opt->progress && opt->progress(opt->progress_arg, 0, o->written, 0, o->total))
 		r = -ECANCELED;
 	return MIN(r, 0);
 }

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* Proving that an image is canonical: what is in it is written again and compared. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "erofs/plan-internal.h"
+#include "erofs/reader.h"
+
+struct comparison {
+	const struct image *img;
+	uint8_t *buffer;
+	uint64_t pos;     /* of the buffer in the image */
+	uint64_t differs; /* first byte that does, if found */
+	uint8_t expected;
+	bool found;
+};
+
+static int compare(void *arg, uint8_t **buffer, size_t used)
+{
+	struct comparison *c = (struct comparison *)arg;
+	const uint8_t *there = c->img->data + c->pos;
+
+	*buffer = c->buffer;
+	if (used > c->img->size - c->pos)
+		used = (size_t)(c->img->size - c->pos);
+	if (memcmp(c->buffer, there, used)) {
+		size_t i = 0;
+
+		while (c->buffer[i] == there[i])
+			i++;
+		c->found = true;
+		c->differs = c->pos + i;
+		c->expected = c->buffer[i];
+		return -EINVAL;
+	}
+	c->pos += used;
+	return 0;
+}
+
+struct field {
+	uint32_t at;
+	const char *name;
+};
+
+static const char *field_at(const struct field *fields, size_t nr, uint64_t offset)
+{
+	const char *name = fields[0].name;
+
+	for (size_t i = 0; i < nr && fields[i].at <= offset; i++)
+		name = fields[i].name;
+	return name;
+}
+
+static const struct field header_fields[] = {
+	{0, "magic"}, {4, "version"}, {8, "flags"}, {12, "format"}, {16, "unused"},
+};
+
+static const struct field super_fields[] = {
+	{0, "magic"},      {4, "checksum"},      {8, "feature_compat"},
+	{12, "blkszbits"}, {13, "sb_extslots"},  {14, "root_nid"},
+	{16, "inos"},      {24, "build_time"},   {32, "build_time_nsec"},
+	{36, "blocks"},    {40, "meta_blkaddr"}, {44, "xattr_blkaddr"},
+	{48, "uuid"},      {64, "volume_name"},  {80, "feature_incompat"},
+	{84, "reserved"},
+};
+
+static const struct field compact_fields[] = {
+	{0, "i_format"}, {2, "i_xattr_icount"}, {4, "i_mode"},    {6, "i_nlink"},
+	{8, "i_size"},   {12, "reserved"},      {16, "i_u"},      {20, "i_ino"},
+	{24, "i_uid"},   {26, "i_gid"},         {28, "reserved"}, {32, "xattrs"},
+};
+
+static const struct field extended_fields[] = {
+	{0, "i_format"},  {2, "i_xattr_icount"}, {4, "i_mode"},        {6, "reserved"},
+	{8, "i_size"},    {16, "i_u"},           {20, "i_ino"},        {24, "i_uid"},
+	{28, "i_gid"},    {32, "i_mtime"},       {40, "i_mtime_nsec"}, {44, "i_nlink"},
+	{48, "reserved"}, {64, "xattrs"},
+};
+
+/* The inode whose bytes begin at or before @offset. */
+static const struct node *inode_before(const struct erofs_plan *p, uint64_t offset)
+{
+	uint32_t low = 0, high = p->nr_inodes;
+
+	while (high - low > 1) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if ((uint64_t)p->nid[p->inode[mid]->index] * SLOT_SIZE <= offset)
+			low = mid;
+		else
+			high = mid;
+	}
+	return p->inode[low];
+}
+
+static void name_inode_field(const struct erofs_plan *p, const struct image *img, uint64_t offset,
+			     char *out, size_t size)
+{
+	const struct node *n = inode_before(p, offset);
+	uint64_t start = (uint64_t)p->nid[n->index] * SLOT_SIZE;
+	char path[NODE_PATH_QUOTED_MAX];
+	const char *field;
+	struct inode in;
+
+	if (image_inode(img, p->nid[n->index], &in, NULL) < 0)
+		field = "record";
+	else if (offset - start >= (in.extended ? EXTENDED_SIZE : COMPACT_SIZE) + in.xattr_size)
+		field = "data, or padding after it";
+	else if (in.extended)
+		field = field_at(extended_fields, ARRAY_SIZE(extended_fields), offset - start);
+	else
+		field = field_at(compact_fields, ARRAY_SIZE(compact_fields), offset - start);
+	snprintf(out, size, "inode %u (%s): %s", p->nid[n->index], node_path_quoted(n, path),
+		 field);
+}
+
+/* Words for the place of a byte in the image. */
+static void name_offset(const struct erofs_plan *p, const struct image *img, uint64_t offset,
+			char *out, size_t size)
+{
+	if (offset < HEADER_SIZE)
+		snprintf(out, size, "header: %s",
+			 field_at(header_fields, ARRAY_SIZE(header_fields), offset));
+	else if (offset < SUPER_OFFSET)
+		snprintf(out, size, "padding after the header");
+	else if (offset < INODES_OFFSET)
+		snprintf(out, size, "superblock: %s",
+			 field_at(super_fields, ARRAY_SIZE(super_fields), offset - SUPER_OFFSET));
+	else if (offset < p->inodes_end)
+		name_inode_field(p, img, offset, out, size);
+	else if (offset < p->inodes_end + p->stored.shared_size)
+		snprintf(out, size, "shared xattrs");
+	else if (offset < p->data_start)
+		snprintf(out, size, "padding before the data blocks");
+	else
+		snprintf(out, size, "data block %llu", (unsigned long long)(offset / BLOCK_SIZE));
+}
+
+static int compare_all(const struct image *img, const struct erofs_plan *p, struct cairn_error *err)
+{
+	struct comparison c = {.img = img};
+	struct erofs_sink sink = {compare, &c};
+	char where[NODE_PATH_QUOTED_MAX + 100];
+	int r;
+
+	c.buffer = (uint8_t *)malloc(EROFS_BUFFER_SIZE);
+	if (!c.buffer)
+		return error_errno(err, -ENOMEM, "check the image");
+	r = erofs_emit(p, &sink);
+	free(c.buffer);
+	if (c.found) {
+		name_offset(p, img, c.differs, where, sizeof(where));
+		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
+				 "offset %llu, %s: expected 0x%02x, found 0x%02x",
+				 (unsigned long long)c.differs, where, c.expected,
+				 img->data[c.differs]);
+	}
+	if (r < 0)
+		return error_errno(err, r, "check the image");
+	if (img->size != p->size)
+		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
+				 "the file has %llu bytes, expected %llu",
+				 (unsigned long long)img->size, (unsigned long long)p->size);
+	return 0;
+}
+
+int image_check(const struct image *img, enum cairn_alg *ret_alg, struct cairn_error *err)
+{
+	struct erofs_plan *p cleanup(erofs_plan) = NULL;
+	enum cairn_alg alg;
+	struct tree *t;
+	int r;
+
+	r = image_load(img, 0, NULL, &t, err);
+	if (r < 0)
+		return r;
+	alg = t->algs == CAIRN_ALG_BIT(CAIRN_SHA512) ? CAIRN_SHA512 : CAIRN_SHA256;
+	r = erofs_plan_new(t, img->format, alg, &p, err);
+	if (r < 0) {
+		if (err && r != -ENOMEM)
+			err->kind = CAIRN_ERROR_FORMAT;
+	} else {
+		r = compare_all(img, p, err);
+	}
+	tree_free(t);
+	if (!r)
+		*ret_alg = alg;
+	return r;
+}

@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * An image as a tree.
+ *
+ * Directories are read breadth first, which is the order of inode numbers in V0 and V1. So of
+ * several names of a file the one that stands where the inode's number says is the file, and the
+ * others are hard links to it, wherever they are; writing the tree again gives the same image. Where
+ * no name stands there (V2, other writers) the first one is the file.
+ *
+ * Invariants while loading:
+ *  1. nodes[] has the nodes in the order in which they were found; nids[] the inode of each.
+ *  2. seen[nid] is 1 + the place in nodes[] of the node that holds the inode's facts, with the flag
+ *     IN_PLACE when its name stands where the inode's number says; 0 for an inode not found yet.
+ *  3. Work is bounded by the size of the span: no directory is read twice, and the bytes of
+ *     directories and of xattr values that were decoded have ceilings.
+ */
+#include <errno.h>
+#include <xxhash.h>
+
+#include "base/buf.h"
+#include "erofs/format.h"
+#include "erofs/reader.h"
+#include "tree/tree.h"
+
+#define IN_PLACE (UINT32_C(1) << 31)
+
+/* Levels of directories: far more than any path can be walked through, few enough that printing
+ * every path of a hostile image ends. */
+#define DEPTH_MAX 16384
+
+/* Shared xattrs can make a small image mean many bytes. Real images have the same few lists
+ * everywhere, which are decoded once each. */
+#define XATTR_BYTES_FACTOR 64
+#define REFS_CACHE         256 /* lists, a power of two */
+#define REFS_CACHED_MAX    6   /* references of a list that is remembered */
+
+/* Stored size of a special file that has an extended inode for no other reason (image-format §2). */
+#define SPECIAL_SIZE (UINT64_C(1) << 32)
+
+struct cached_refs {
+	uint32_t nr;
+	uint8_t refs[4 * REFS_CACHED_MAX];
+	const struct xattr_list *list;
+};
+
+struct loader {
+	const struct image *img;
+	unsigned int flags;
+	const char *const *filter;
+	struct tree *tree;
+	struct tree_shard shard;
+	uint32_t *seen;
+	struct buf nodes; /* struct node * */
+	struct buf nids;  /* uint32_t */
+	uint32_t next_ino;
+	uint64_t dir_bytes, xattr_bytes;
+	struct buf inputs; /* struct xattr_input, scratch */
+	struct buf names;  /* their names, scratch */
+	struct cached_refs cache[REFS_CACHE];
+};
+
+/* What an inode's overlay xattrs say. */
+struct overlay {
+	const char *redirect; /* redirect_len bytes, NULL: none */
+	uint32_t redirect_len;
+	const uint8_t *digest; /* NULL: none */
+	uint32_t digest_size;
+	bool whiteout, user_whiteout;
+};
+
+static int out_of_memory(struct cairn_error *err)
+{
+	return error_errno(err, -ENOMEM, "load the image");
+}
+
+static int bad_inode(struct cairn_error *err, const struct inode *in, const char *words)
+{
+	return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "inode %u at offset %llu: %s", in->nid,
+			 (unsigned long long)in->offset, words);
+}
+
+/* --- xattrs -------------------------------------------------------------------------------------- */
+
+static bool name_is(const struct image_xattr *x, const char *prefix, const char *suffix)
+{
+	return x->suffix_len == strlen(suffix) && !strcmp(x->prefix, prefix) &&
+	       !memcmp(x->suffix, suffix, x->suffix_len);
+}
+
+/* Takes the writer's own xattrs out (image-format §10): true when @x is not one that the tree
+ * has. @marked: the directory has a whiteout in it, so that it must have been marked. */
+static bool take_overlay(const struct loader *l, const struct inode *in, bool marked,
+			 const struct image_xattr *x, struct overlay *ovl)
+{
+	bool compat = l->flags & CAIRN_LOAD_COMPAT;
+	bool empty = !x->value_len;
+	bool opaque = !compat && l->img->format == CAIRN_FORMAT_V1 && marked && x->value_len == 1 &&
+		      x->value[0] == 'x';
+
+	if (S_ISREG(in->mode)) {
+		if (name_is(x, "trusted.", "overlay.redirect")) {
+			ovl->redirect = x->value;
+			ovl->redirect_len = x->value_len;
+			return true;
+		}
+		if (name_is(x, "trusted.", "overlay.metacopy")) {
+			ovl->digest_size = x->value_len - METACOPY_HEADER_SIZE;
+			if (ovl->digest_size == 32 || ovl->digest_size == 64)
+				ovl->digest = (const uint8_t *)x->value + METACOPY_HEADER_SIZE;
+			return true;
+		}
+	}
+	if (l->img->format == CAIRN_FORMAT_V2)
+		return false;
+	if (S_ISREG(in->mode) && name_is(x, "trusted.", "overlay.overlay.whiteout") &&
+	    (compat || (empty && !in->size))) {
+		ovl->whiteout = true;
+		return true;
+	}
+	if (name_is(x, "user.", "overlay.whiteout") &&
+	    (compat || (S_ISREG(in->mode) && empty && !in->size))) {
+		ovl->user_whiteout = true;
+		return true;
+	}
+	if (name_is(x, "trusted.", "overlay.overlay.whiteouts") ||
+	    name_is(x, "user.", "overlay.whiteouts"))
+		return compat || (marked && empty);
+	if (name_is(x, "trusted.", "overlay.overlay.opaque") ||
+	    name_is(x, "user.", "overlay.opaque"))
+		return opaque;
+	return false;
+}
+
+/* The name as the tree has it: unescaped. NULL: an overlay xattr that nobody escaped, which is the
+ * writer's. Not NUL-terminated; *ret_len bytes. */
+static const char *tree_name(struct loader *l, const struct image_xattr *x, uint32_t *ret_len)
+{
+	static const char overlay[] = "overlay.";
+	const uint32_t len = sizeof(overlay) - 1;
+	const char *suffix = x->suffix;
+	uint32_t suffix_len = x->suffix_len;
+	char *out;
+
+	if (!strcmp(x->prefix, "trusted.") && suffix_len >= len && !memcmp(suffix, overlay, len)) {
+		suffix += len;
+		suffix_len -= len;
+		if (suffix_len < len || memcmp(suffix, overlay, len))
+			return NULL;
+	}
+	/* Reserved for all of an inode's names at once, so that it does not move. */
+	out = l->names.data + l->names.len;
+	memcpy(out, x->prefix, x->prefix_len);
+	memcpy(out + x->prefix_len, suffix, suffix_len);
+	*ret_len = x->prefix_len + suffix_len;
+	l->names.len += *ret_len;
+	return out;
+}
+
+static int add_input(struct loader *l, const struct image_xattr *x)
+{
+	struct xattr_input in = {
+		.value = x->value, .value_len = x->value_len, .shared = x->ref != UINT32_MAX};
+
+	in.name = tree_name(l, x, &in.name_len);
+	if (!in.name)
+		return 0;
+	l->xattr_bytes += in.name_len + in.value_len;
+	return buf_put(&l->inputs, &in, sizeof(in));
+}
+
+static struct cached_refs *cache_slot(struct loader *l, const uint8_t *refs, uint32_t nr)
+{
+	return &l->cache[XXH3_64bits(refs, (size_t)4 * nr) & (REFS_CACHE - 1)];
+}
+
+/* The xattrs of an inode: the tree's into *@ret, the overlay's into @ovl. */
+static int load_xattrs(struct loader *l, const struct inode *in, bool marked,
+		       const struct xattr_list **ret, struct overlay *ovl, struct cairn_error *err)
+{
+	struct cached_refs *cached = NULL;
+	struct image_xattr_iter it;
+	struct image_xattr x;
+	const uint8_t *refs;
+	uint32_t nr_refs, nr_inputs, nr_overlay = 0;
+	int r;
+
+	*ovl = (struct overlay){0};
+	*ret = NULL;
+	r = image_xattr_begin(in, &it, err);
+	if (r < 0 || !in->xattrs)
+		return r;
+	refs = it.ref;
+	nr_refs = it.nr_refs;
+	l->inputs.len = l->names.len = 0;
+	/* Every entry takes 4 bytes or a reference, and its name at most 255 and a prefix. */
+	if (buf_reserve(&l->names, (nr_refs + (size_t)(it.end - it.next) / 4) * 288) < 0)
+		return out_of_memory(err);
+
+	while (it.next < it.end) {
+		r = image_xattr_next(l->img, in, &it, &x, err);
+		if (r < 0)
+			return r;
+		if (!take_overlay(l, in, marked, &x, ovl) && add_input(l, &x) < 0)
+			return out_of_memory(err);
+	}
+	if (!l->inputs.len && nr_refs && nr_refs <= REFS_CACHED_MAX && !marked) {
+		cached = cache_slot(l, refs, nr_refs);
+		if (cached->nr == nr_refs && !memcmp(cached->refs, refs, (size_t)4 * nr_refs)) {
+			*ret = cached->list;
+			return 0;
+		}
+	}
+	while ((r = image_xattr_next(l->img, in, &it, &x, err)) > 0) {
+		if (take_overlay(l, in, marked, &x, ovl))
+			nr_overlay++;
+		else if (add_input(l, &x) < 0)
+			return out_of_memory(err);
+	}
+	if (r < 0)
+		return r;
+	if (l->xattr_bytes > l->img->size * XATTR_BYTES_FACTOR)
+		return bad_inode(err, in,
+				 "the xattrs so far are larger than such an image can mean");
+
+	nr_inputs = (uint32_t)(l->inputs.len / sizeof(struct xattr_input));
+	r = tree_xattrs(&l->shard, (struct xattr_input *)(void *)l->inputs.data, nr_inputs, ret);
+	if (r == -ENOMEM)
+		return out_of_memory(err);
+	if (r < 0)
+		return bad_inode(err, in, "its xattrs are larger than the format allows");
+	if (cached && !nr_overlay && *ret && (*ret)->nr == nr_refs) {
+		cached->nr = nr_refs;
+		memcpy(cached->refs, refs, (size_t)4 * nr_refs);
+		cached->list = *ret;
+	}
+	return 0;
+}
+
+/* --- one inode ------------------------------------------------------------------------------------- */
+
+/* All data of a flat inode in one piece, NUL-terminated. */
+static char *copy_data(struct loader *l, const struct inode *in)
+{
+	size_t whole = (size_t)in->nr_blocks * BLOCK_SIZE;
+	char *out = (char *)arena_alloc_aligned(&l->shard.arena, whole + in->tail_size + 1, 1);
+
+	if (!out)
+		return NULL;
+	if (whole)
+		memcpy(out, in->blocks, whole);
+	if (in->tail_size)
+		memcpy(out + whole, in->tail, in->tail_size);
+	out[whole + in->tail_size] = '\0';
+	return out;
+}
+
+static int load_object(struct loader *l, const struct inode *in, const struct overlay *ovl,
+		       struct node *n, struct cairn_error *err)
+{
+	const char *payload = ovl->redirect;
+	uint32_t len = ovl->redirect_len;
+	char path[OBJECT_PATH_MAX];
+	uint8_t *digest;
+
+	if (len > 1 && payload[0] == '/') {
+		payload++;
+		len--;
+	}
+	if (payload && (len > TREE_PATH_MAX || memchr(payload, '\0', len)))
+		return bad_inode(err, in, "its redirect is too long or has a NUL");
+	if (ovl->digest) {
+		digest = (uint8_t *)arena_dup(&l->shard.arena, ovl->digest, ovl->digest_size);
+		if (!digest)
+			return out_of_memory(err);
+		n->file.digest = digest;
+		n->flags |= ovl->digest_size == 32 ? NODE_SHA256 : NODE_SHA512;
+		if (payload && len == 2 * ovl->digest_size + 1) {
+			object_path(path, digest, ovl->digest_size);
+			if (!memcmp(path, payload, len)) {
+				n->flags |= NODE_OBJECT_PATH;
+				return 0;
+			}
+		}
+	}
+	if (len) {
+		n->file.payload = arena_dup(&l->shard.arena, payload, len);
+		if (!n->file.payload)
+			return out_of_memory(err);
+	}
+	return 0;
+}
+
+static int load_regular(struct loader *l, const struct inode *in, const struct overlay *ovl,
+			struct node *n, struct cairn_error *err)
+{
+	bool compat = l->flags & CAIRN_LOAD_COMPAT;
+
+	if (ovl->whiteout && (ovl->user_whiteout || compat)) {
+		n->mode = (uint16_t)(S_IFCHR | (n->mode & 07777));
+		n->size = 0;
+		n->device.rdev = 0;
+		return 0;
+	}
+	if (!n->size)
+		return 0;
+	if (in->layout == LAYOUT_CHUNK)
+		return load_object(l, in, ovl, n, err);
+	if (n->size > TREE_CONTENT_MAX)
+		return bad_inode(err, in, "more than 5000 bytes of inline content");
+	n->flags |= NODE_INLINE;
+	n->inl.content = (uint8_t *)copy_data(l, in);
+	return n->inl.content ? 0 : out_of_memory(err);
+}
+
+static int load_symlink(struct loader *l, const struct inode *in, struct node *n,
+			struct cairn_error *err)
+{
+	if (in->layout == LAYOUT_CHUNK || !n->size || n->size > TREE_PATH_MAX)
+		return bad_inode(err, in, "the target of a symbolic link has 1 to 4095 bytes");
+	n->symlink.target = copy_data(l, in);
+	if (!n->symlink.target)
+		return out_of_memory(err);
+	if (strlen(n->symlink.target) != n->size)
+		return bad_inode(err, in, "the target of a symbolic link has a NUL");
+	return 0;
+}
+
+/* A record that is larger than it need be tells that the size was. */
+static bool was_large(const struct image *img, const struct inode *in)
+{
+	return img->format != CAIRN_FORMAT_V2 && in->extended && in->mtime == img->build_time &&
+	       in->mtime_nsec == img->build_nsec && in->nlink <= UINT16_MAX &&
+	       in->uid <= UINT16_MAX && in->gid <= UINT16_MAX;
+}
+
+/* A directory gets its xattrs when its entries have been read. */
+static int fill_node(struct loader *l, const struct inode *in, struct node *n,
+		     struct cairn_error *err)
+{
+	struct overlay ovl = {0};
+	int r;
+
+	n->mode = in->mode;
+	n->nlink = in->nlink;
+	n->uid = in->uid;
+	n->gid = in->gid;
+	n->size = in->size;
+	n->mtime = in->mtime;
+	n->mtime_nsec = in->mtime_nsec;
+	if (!S_ISDIR(in->mode)) {
+		r = load_xattrs(l, in, false, &n->xattrs, &ovl, err);
+		if (r < 0)
+			return r;
+	}
+
+	switch (in->mode & S_IFMT) {
+	case S_IFREG:
+		return load_regular(l, in, &ovl, n, err);
+	case S_IFLNK:
+		return load_symlink(l, in, n, err);
+	case S_IFDIR:
+		if (in->layout == LAYOUT_CHUNK)
+			return bad_inode(err, in, "a directory without data of its own");
+		return 0;
+	case S_IFCHR:
+	case S_IFBLK:
+		n->device.rdev = in->u;
+		n->size = was_large(l->img, in) ? SPECIAL_SIZE : 0;
+		return 0;
+	case S_IFIFO:
+	case S_IFSOCK:
+		n->size = was_large(l->img, in) ? SPECIAL_SIZE : 0;
+		return 0;
+	default:
+		return bad_inode(err, in, "unknown file type");
+	}
+}
+
+/* --- names ----------------------------------------------------------------------------------------- */
+
+static struct node *node_at(const struct loader *l, uint32_t i)
+{
+	return ((struct node **)(void *)l->nodes.data)[i];
+}
+
+static bool is_filtered_out(const struct loader *l, const struct node *dir,
+			    const struct image_dirent *d)
+{
+	if (!l->filter || dir->parent)
+		return false;
+	for (const char *const *name = l->filter; *name; name++)
+		if (strlen(*name) == d->name_len && !memcmp(*name, d->name, d->name_len))
+			return false;
+	return true;
+}
+
+/* The writer's whiteouts in the root (image-format §4.5); the reference takes any device 0:0 for
+ * one. */
+static bool is_stub(const struct loader *l, const struct node *dir, const struct image_dirent *d,
+		    const struct inode *in)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (l->img->format == CAIRN_FORMAT_V2 || !S_ISCHR(in->mode) || in->u)
+		return false;
+	if (l->flags & CAIRN_LOAD_COMPAT)
+		return true;
+	return !dir->parent && d->name_len == 2 && memchr(digits, d->name[0], 16) &&
+	       memchr(digits, d->name[1], 16);
+}
+
+static struct node *add_node(struct loader *l, struct node *parent, const char *name, uint32_t len,
+			     uint32_t nid)
+{
+	struct node *n = tree_add(&l->shard, parent, name, len);
+
+	if (!n || buf_put(&l->nodes, &n, sizeof(n)) < 0 || buf_put(&l->nids, &nid, sizeof(nid)) < 0)
+		return NULL;
+	return n;
+}
+
+/* Another name of an inode that was found before. */
+static int add_name(struct loader *l, const struct inode *in, struct node *n,
+		    struct cairn_error *err)
+{
+	uint32_t *seen = &l->seen[in->nid];
+	struct node *file = node_at(l, (*seen & ~IN_PLACE) - 1);
+
+	if (S_ISDIR(in->mode) && !(l->flags & CAIRN_LOAD_COMPAT))
+		return bad_inode(err, in, "a directory with more than one name");
+	if (!S_ISDIR(in->mode) && in->ino == l->next_ino && !(*seen & IN_PLACE)) {
+		const char *name = n->name;
+		struct node *parent = n->parent, *next = n->next;
+		uint32_t index = n->index;
+		uint8_t name_len = n->name_len;
+
+		/* The facts move here, and the name before becomes a link. */
+		*n = *file;
+		n->name = name;
+		n->name_len = name_len;
+		n->parent = parent;
+		n->next = next;
+		n->index = index;
+		file->flags = NODE_HARDLINK;
+		file->link.target = n;
+		*seen = (n->index + 1) | IN_PLACE;
+		l->next_ino++;
+		return 0;
+	}
+	n->mode = in->mode;
+	n->flags = NODE_HARDLINK;
+	n->link.target = file;
+	return 0;
+}
+
+static int load_entry(struct loader *l, struct node *dir, const struct image_dirent *d,
+		      struct cairn_error *err)
+{
+	struct inode in;
+	struct node *n;
+	int r;
+
+	if (d->name_len <= 2 && d->name[0] == '.' && d->name[d->name_len - 1] == '.')
+		return 0;
+	r = image_inode(l->img, d->nid, &in, err);
+	if (r < 0)
+		return r;
+	if (is_stub(l, dir, d, &in)) {
+		l->next_ino++;
+		return 0;
+	}
+	if (is_filtered_out(l, dir, d))
+		return 0;
+	n = add_node(l, dir, d->name, d->name_len, in.nid);
+	if (!n)
+		return out_of_memory(err);
+	if (l->seen[in.nid])
+		return add_name(l, &in, n, err);
+
+	l->seen[in.nid] = n->index + 1;
+	if (in.ino == l->next_ino) {
+		l->seen[in.nid] |= IN_PLACE;
+		l->next_ino++;
+	}
+	return fill_node(l, &in, n, err);
+}
+
+static int load_directory(struct loader *l, uint32_t i, struct cairn_error *err)
+{
+	struct node *dir = node_at(l, i);
+	uint32_t nid = ((const uint32_t *)(const void *)l->nids.data)[i];
+	struct image_dir_iter it = {0};
+	struct image_dirent d;
+	struct overlay ovl;
+	struct inode in;
+	bool marked = false;
+	int r;
+
+	r = image_inode(l->img, nid, &in, err);
+	if (r < 0)
+		return r;
+	l->dir_bytes += in.size;
+	if (l->dir_bytes > l->img->size)
+		return bad_inode(err, &in, "directories overlap: more bytes than the image has");
+	while ((r = image_dir_next(&in, &it, &d, err)) > 0) {
+		r = load_entry(l, dir, &d, err);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	if (dir->flags & NODE_UNSORTED)
+		return bad_inode(err, &in, "the names of a directory are not in order");
+	for (const struct node *n = dir->dir.newest; n && !marked; n = n->next)
+		marked = node_is_whiteout(n);
+	return load_xattrs(l, &in, marked, &dir->xattrs, &ovl, err);
+}
+
+static int load_root(struct loader *l, struct cairn_error *err)
+{
+	struct inode in;
+	int r;
+
+	r = image_inode(l->img, l->img->root_nid, &in, err);
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(in.mode))
+		return bad_inode(err, &in, "the root is not a directory");
+	l->tree->root = add_node(l, NULL, "", 0, in.nid);
+	if (!l->tree->root)
+		return out_of_memory(err);
+	l->seen[in.nid] = 1 | IN_PLACE;
+	l->next_ino = 1;
+	return fill_node(l, &in, l->tree->root, err);
+}
+
+static int load_all(struct loader *l, struct cairn_error *err)
+{
+	uint32_t level_end = 1, depth = 0;
+	int r;
+
+	r = load_root(l, err);
+	for (uint32_t i = 0; !r && i < l->shard.nr_nodes; i++) {
+		if (i == level_end) {
+			level_end = l->shard.nr_nodes;
+			if (++depth > DEPTH_MAX)
+				return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
+						 "directories more than %d levels deep", DEPTH_MAX);
+		}
+		if (node_is_dir(node_at(l, i)))
+			r = load_directory(l, i, err);
+	}
+	if (r < 0)
+		return r;
+
+	r = tree_index(l->tree, &l->shard, 1, NULL, err);
+	if (!r)
+		r = tree_seal(l->tree, l->flags & CAIRN_LOAD_COMPAT, err);
+	l->tree->source_format = l->img->format;
+	return r;
+}
+
+int image_load(const struct image *img, unsigned int flags, const char *const *filter,
+	       struct tree **ret, struct cairn_error *err)
+{
+	struct loader *l = (struct loader *)calloc(1, sizeof(*l));
+	int r = -ENOMEM;
+
+	if (!l)
+		return out_of_memory(err);
+	l->img = img;
+	l->flags = flags;
+	l->filter = filter;
+	l->nodes = BUF_INIT(SIZE_MAX / 2);
+	l->nids = BUF_INIT(SIZE_MAX / 2);
+	l->inputs = BUF_INIT((size_t)UINT16_MAX * sizeof(struct xattr_input));
+	l->names = BUF_INIT((size_t)UINT16_MAX * 576);
+	/* A slot for each place where an inode may be; pages that no inode is in are never touched. */
+	l->seen = (uint32_t *)calloc((size_t)(img->size / SLOT_SIZE) + 1, sizeof(*l->seen));
+	if (l->seen && !tree_new(&l->tree) && !tree_shard_init(&l->shard))
+		r = load_all(l, err);
+	else
+		out_of_memory(err);
+	if (!r)
+		*ret = take_ptr(l->tree);
+
+	tree_free(l->tree);
+	tree_shard_fini(&l->shard);
+	free(l->seen);
+	buf_fini(&l->nodes);
+	buf_fini(&l->nids);
+	buf_fini(&l->inputs);
+	buf_fini(&l->names);
+	free(l);
+	return r;
+}
