@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """The examples in docs/format/ are true: the image has the bytes and the digest that are shown, and
 every dump text can be built and comes back."""
