@@ -88,7 +88,7 @@ def folder_tests(label, build, groups, registered):
                 continue
             cmd = [path]
             if pytest:
-                cmd = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider',
+                cmd = [sys.executable, '-m', 'pytest', '-q', '--tb=short', '-p', 'no:cacheprovider',
                        '--junitxml=cases.xml', '--rootdir', folder, path]
             if group in GUEST:
                 cmd = [os.path.join(SOURCE, 'tests', 'lib', 'guest.py'), path]
