@@ -11,6 +11,7 @@
 #include "api/api-internal.h"
 #include "digest/verity.h"
 #include "erofs/write.h"
+#include "tree/objects.h"
 
 #define RING 4 /* buffers: one being filled, one being written, two to even out */
 
@@ -142,19 +143,11 @@ static int write_planned(const struct erofs_plan *plan, const struct cairn_image
 	return r;
 }
 
-/* The algorithm that was asked for, or the one that the tree has; SHA-256 where it has both. */
-static enum cairn_alg choose_alg(const struct tree *t, uint32_t asked)
-{
-	if (asked)
-		return (enum cairn_alg)asked;
-	return t->algs == CAIRN_ALG_BIT(CAIRN_SHA512) ? CAIRN_SHA512 : CAIRN_SHA256;
-}
-
 int cairn_image_write(const struct cairn_tree *tree, const struct cairn_image_options *options,
 		      struct cairn_image_result *ret, struct cairn_error *err)
 {
 	const struct tree *t = tree_from_public(tree);
-	enum cairn_alg alg = choose_alg(t, options->alg);
+	enum cairn_alg alg = options->alg ? (enum cairn_alg)options->alg : tree_alg(t);
 	struct erofs_plan *plan cleanup(erofs_plan) = NULL;
 	struct cairn_image_result result;
 	int r;

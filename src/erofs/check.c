@@ -5,6 +5,7 @@
 
 #include "erofs/plan-internal.h"
 #include "erofs/reader.h"
+#include "tree/objects.h"
 
 struct comparison {
 	const struct image *img;
@@ -174,7 +175,7 @@ int image_check(const struct image *img, enum cairn_alg *ret_alg, struct cairn_e
 	r = image_load(img, 0, NULL, &t, err);
 	if (r < 0)
 		return r;
-	alg = t->algs == CAIRN_ALG_BIT(CAIRN_SHA512) ? CAIRN_SHA512 : CAIRN_SHA256;
+	alg = tree_alg(t);
 	r = erofs_plan_new(t, img->format, alg, &p, err);
 	if (r < 0) {
 		if (err && r != -ENOMEM)

@@ -187,27 +187,17 @@ static int order_breadth_first(struct erofs_plan *p)
 static int order_depth_first(struct erofs_plan *p)
 {
 	const struct tree *t = p->tree;
-	const struct node *n = t->root;
 
 	p->nlink = (uint32_t *)calloc(t->nr_entries, sizeof(*p->nlink));
 	if (!p->nlink)
 		return -ENOMEM;
-
-	for (;;) {
+	for (const struct node *n = t->root; n; n = tree_next(t, t->root, n)) {
 		const struct node *inode = node_inode(n);
 
 		if (!p->nlink[inode->index]++)
 			p->inode[p->nr_inodes++] = inode;
-		if (node_is_dir(n) && n->dir.nr) {
-			n = t->entries[n->dir.first];
-			continue;
-		}
-		while (n->parent && n->index + 1 == n->parent->dir.first + n->parent->dir.nr)
-			n = n->parent;
-		if (!n->parent)
-			return 0;
-		n = t->entries[n->index + 1];
 	}
+	return 0;
 }
 
 /* --- shapes and places -------------------------------------------------------------------------- */

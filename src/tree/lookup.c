@@ -99,6 +99,15 @@ struct node *tree_lookup(const struct tree *t, const char *path, size_t len, uin
 	return NULL;
 }
 
+const struct node *tree_next(const struct tree *t, const struct node *top, const struct node *n)
+{
+	if (node_is_dir(n) && n->dir.nr)
+		return t->entries[n->dir.first];
+	while (n != top && n->index + 1 == n->parent->dir.first + n->parent->dir.nr)
+		n = n->parent;
+	return n == top ? NULL : t->entries[n->index + 1];
+}
+
 size_t node_path_len(const struct node *n)
 {
 	size_t len = 0;

@@ -222,6 +222,10 @@ struct node *tree_child(const struct tree *t, const struct node *dir, const char
  * directories not followed. NULL: none. @hint as above, for the last component. */
 struct node *tree_lookup(const struct tree *t, const char *path, size_t len, uint32_t *hint);
 
+/* The name after @n in a walk depth first, parents before children, of @top and what is below it;
+ * hard links to directories are not followed. NULL: that was the last. */
+const struct node *tree_next(const struct tree *t, const struct node *top, const struct node *n);
+
 /* Length of the node's path from the root, and the path itself ("/" for the root), NUL-terminated,
  * into @out, which has room for it. */
 size_t node_path_len(const struct node *n);
