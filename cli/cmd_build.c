@@ -74,7 +74,7 @@ static int load(const struct args *a, const struct source *s, struct cairn_tree 
 	}
 	status = source_load(s, &a->source, alg ? CAIRN_ALG_BIT(alg) : 0, store, ret, ret_scan);
 	if (status == EXIT_DONE)
-		*ret_alg = alg ? alg : tree_alg(*ret);
+		*ret_alg = alg ? alg : source_tree_alg(*ret);
 	return status;
 }
 

@@ -133,7 +133,7 @@ static int load_both(const struct args *a, const struct source s[2], struct cair
 			if (status != EXIT_DONE)
 				return status;
 			if (!alg)
-				alg = tree_alg(trees[i]);
+				alg = source_tree_alg(trees[i]);
 		}
 	}
 	return EXIT_DONE;

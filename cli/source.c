@@ -176,7 +176,7 @@ static int note_alg(void *arg, const struct cairn_entry *entry)
 	return entry->digest.alg ? -ECANCELED : 0;
 }
 
-unsigned int tree_alg(const struct cairn_tree *tree)
+unsigned int source_tree_alg(const struct cairn_tree *tree)
 {
 	unsigned int alg = 0;
 

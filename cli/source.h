@@ -78,7 +78,7 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 int source_tree(const char *name, struct cairn_tree **ret);
 
 /* The algorithm of the digests in @tree, 0 when there is none. */
-unsigned int tree_alg(const struct cairn_tree *tree);
+unsigned int source_tree_alg(const struct cairn_tree *tree);
 
 DEFINE_CLEANUP(struct cairn_tree *, tree, cairn_tree_free)
 DEFINE_CLEANUP(struct cairn_store *, store, cairn_store_close)
