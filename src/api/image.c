@@ -222,12 +222,12 @@ int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char 
 		error_prepend(err, "%s", path);
 		return r;
 	}
-	if (fsync(file.fd) < 0)
+	if (options->sync && fsync(file.fd) < 0)
 		return error_errno(err, -errno, "%s", path);
 	r = pending_replace(&file, name);
 	if (r < 0)
 		return error_errno(err, r, "%s", path);
-	if (fsync(parent) < 0)
+	if (options->sync && fsync(parent) < 0)
 		return error_errno(err, -errno, "%s", path);
 	if (ret)
 		*ret = result;
