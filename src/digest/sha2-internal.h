@@ -19,4 +19,11 @@ extern const uint64_t sha512_iv[8];
 extern const struct sha2_impl sha256_libcrypto;
 extern const struct sha2_impl sha512_libcrypto;
 
+#ifdef __x86_64__
+extern const struct sha2_impl sha256_avx512x16;
+extern const struct sha2_impl sha256_avx512x32;
+extern const struct sha2_impl sha512_avx512x8;
+extern const struct sha2_impl sha512_avx512x16;
+#endif
+
 #endif

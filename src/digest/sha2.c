@@ -55,9 +55,11 @@ const uint64_t sha512_iv[8] = {
 };
 
 const struct sha2_impl *const sha2_impls[] = {
-	&sha256_libcrypto,
-	&sha512_libcrypto,
-	NULL,
+#ifdef __x86_64__
+	&sha256_avx512x32, &sha256_avx512x16, &sha512_avx512x16,
+	&sha512_avx512x8,
+#endif
+	&sha256_libcrypto, &sha512_libcrypto, NULL,
 };
 
 /* --- the padding of a known length ----------------------------------------------------------- */

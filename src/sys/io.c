@@ -4,12 +4,10 @@
 
 #include <errno.h>
 
-int write_all(int fd, const void *data, size_t size)
+static int write_loop(int fd, const char *p, size_t size, off_t offset, bool positioned)
 {
-	const char *p = (const char *)data;
-
 	while (size) {
-		ssize_t n = write(fd, p, size);
+		ssize_t n = positioned ? pwrite(fd, p, size, offset) : write(fd, p, size);
 
 		if (n < 0) {
 			if (errno == EINTR)
@@ -19,9 +17,20 @@ int write_all(int fd, const void *data, size_t size)
 		if (n == 0)
 			return -EIO;
 		p += n;
+		offset += n;
 		size -= (size_t)n;
 	}
 	return 0;
+}
+
+int write_all(int fd, const void *data, size_t size)
+{
+	return write_loop(fd, (const char *)data, size, 0, false);
+}
+
+int pwrite_all(int fd, const void *data, size_t size, off_t offset)
+{
+	return write_loop(fd, (const char *)data, size, offset, true);
 }
 
 static ssize_t read_loop(int fd, char *p, size_t size, off_t offset, bool positioned)

@@ -9,6 +9,7 @@
 
 /* Writes all of @data[0..@size). Returns 0 or a negative errno. */
 int write_all(int fd, const void *data, size_t size);
+int pwrite_all(int fd, const void *data, size_t size, off_t offset);
 
 /* Reads until @size bytes or the end. Returns the bytes read or a negative errno. */
 ssize_t read_full(int fd, void *data, size_t size);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* cairn cat: the content of a file in an image, each byte verified before it is printed. */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "cmd.h"
+#include "entry.h"
+#include "lookup.h"
+#include "source.h"
+#include "stores.h"
+
+struct args {
+	struct opt_list stores;
+};
+
+static const struct opt opts[] = {
+	OPT_DIRS(struct args, stores, 's', "store", "DIR",
+		 "store with the contents, may be given several times"),
+	OPT_END,
+};
+
+/* From the first store that has the object. */
+static int cat_object(const struct store_list *stores, const struct cairn_entry *e,
+		      const char *path)
+{
+	struct cairn_error err = {0};
+	int r = -ENOENT;
+
+	for (unsigned int i = 0; i < stores->nr && r == -ENOENT; i++) {
+		err.code = 0;
+		r = cairn_store_read_object(stores->store[i], e->payload, &e->digest, out_write,
+					    &out_result, &err);
+	}
+	if (out_result.error)
+		return EXIT_FAILED; /* main() tells it */
+	return r < 0 ? talk_error(r, &err, path) : EXIT_DONE;
+}
+
+static int cat_entry(const struct store_list *stores, const struct cairn_entry *e, const char *path)
+{
+	if (!S_ISREG(e->mode)) {
+		talk("%s: not a file but a %s", path, entry_type(e->mode));
+		return EXIT_FAILED;
+	}
+	if (!e->size)
+		return EXIT_DONE;
+	if (e->content) {
+		out_put(&out_result, e->content, e->size);
+		return EXIT_DONE;
+	}
+	if (!stores->nr)
+		return talk_usage("%s: its content is not in the image; --store is needed", path);
+	if (!e->payload) {
+		talk("%s: the image does not name its object", path);
+		return EXIT_FAILED;
+	}
+	if (!e->digest.alg) {
+		talk("%s: the image has no digest of it to verify it by", path);
+		return EXIT_UNVERIFIED;
+	}
+	return cat_object(stores, e, path);
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	struct args a = {0};
+	struct store_list stores cleanup_stores = {0};
+	struct cairn_tree *tree cleanup_tree = NULL;
+	int nr = opt_parse(self, argc, argv, &a), status;
+
+	if (nr < 0)
+		return EXIT_USAGE;
+	status = store_list_open(&a.stores, &stores);
+	if (status == EXIT_DONE)
+		status = source_tree(argv[1], &tree);
+
+	for (int i = 2; i <= nr && status == EXIT_DONE; i++) {
+		struct cairn_entry entry;
+		int r = lookup_entry(tree, argv[i], &entry);
+
+		status = r < 0 ? talk_error(r, NULL, argv[i]) : cat_entry(&stores, &entry, argv[i]);
+	}
+	return status;
+}
+
+const struct command cmd_cat = {
+	.name = "cat",
+	.operands = "SOURCE PATH...",
+	.summary = "print files of an image, verified",
+	.notes = "Symbolic links are followed inside the image.",
+	.opts = opts,
+	.min = 2,
+	.max = OPERANDS_ANY,
+	.first = OPERAND_FILE,
+	.others = OPERAND_NONE,
+	.run = run,
+};

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* The public functions on stores. */
+#include <errno.h>
+
+#include "store/store.h"
+
+#define OPEN_FLAGS (CAIRN_STORE_CREATE | CAIRN_STORE_READ_ONLY | CAIRN_STORE_BARE)
+
+int cairn_store_open(const char *path, unsigned int flags, struct cairn_store **ret,
+		     struct cairn_error *err)
+{
+	if (!*path || flags & ~(unsigned int)OPEN_FLAGS)
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 *path ? "open a store: unknown flags" : "empty path of a store");
+	return store_open(path, flags, ret, err);
+}
+
+void cairn_store_close(struct cairn_store *store)
+{
+	store_close(store);
+}
+
+enum cairn_alg cairn_store_alg(const struct cairn_store *store)
+{
+	return store->alg;
+}
+
+int cairn_store_set_alg(struct cairn_store *store, enum cairn_alg alg)
+{
+	if (!cairn_digest_size(alg) || (store->alg_fixed && store->alg != alg))
+		return -EINVAL;
+	store->alg = alg;
+	store->alg_fixed = true;
+	return 0;
+}
+
+const char *cairn_store_objects_path(const struct cairn_store *store)
+{
+	return store->objects_path;
+}
+
+int cairn_store_open_object(const struct cairn_store *store, const char *object_path,
+			    struct cairn_error *err)
+{
+	return store_open_object(store, object_path, err);
+}
+
+int cairn_store_read_object(const struct cairn_store *store, const char *object_path,
+			    const struct cairn_digest *digest, cairn_write_fn write, void *arg,
+			    struct cairn_error *err)
+{
+	if (!cairn_digest_size((enum cairn_alg)digest->alg))
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 "read an object: unknown digest algorithm");
+	return store_read_object(store, object_path, digest, write, arg, err);
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * The bytes of regular files: read once, hashed, and stored from what was hashed.
+ *
+ *	to 64 bytes	kept in the tree
+ *	to SMALL_MAX	wait in one buffer until it is full, then all are hashed side by side
+ *	to HOLD_MAX	(with a sink) read whole, hashed piece by piece, written if they are new
+ *	larger		piece by piece. Whether the sink has it is known only at the end, and a tree
+ *			that is stored again has mostly old files, a new tree mostly new ones: so
+ *			what the files before were decides whether the pieces are written at once,
+ *			in vain if that was wrong, or only hashed, and read again if it was wrong
+ *
+ * Where the sink can share blocks with the source, a file is cloned first and the clone is read and
+ * hashed: hashing the source would prove nothing about a clone made before or after it.
+ */
+#include <errno.h>
+
+#include "scan/scan-internal.h"
+#include "sys/copy.h"
+#include "sys/io.h"
+
+#define HOLD_MAX  (4u << 20)   /* bytes; each worker keeps as much memory */
+#define PIECE     (256u << 10) /* bytes; stays in the processor's cache between read and hash */
+#define CLONE_MIN (64u << 10)  /* bytes; below, writing is cheaper than sharing */
+
+/* What a large file turned out to be. */
+struct content {
+	struct node *node;
+	int fd;
+	const struct stat *st;
+	struct cairn_digest digests[VERITY_ALGS_MAX];
+	bool cloned;
+	bool again; /* read before, and counted */
+};
+
+static int changed(struct worker *w, const struct node *n)
+{
+	return scan_fail(w, n, -EAGAIN, CAIRN_ERROR_SYSTEM, "changed while it was read");
+}
+
+static int write_failed(struct worker *w, const struct node *n, int code)
+{
+	struct cairn_error err;
+
+	(void)error_errno(&err, code, "copy to the store");
+	return scan_abort(w, n, &err);
+}
+
+/* Whether the file is still what it was when it was opened: 1; else 0, and that is recorded. */
+static int still(struct worker *w, const struct node *n, int fd, const struct stat *st)
+{
+	struct stat now;
+
+	if (fstat(fd, &now) < 0) {
+		(void)scan_fail_errno(w, n, -errno, "stat");
+		return 0;
+	}
+	if (!same_state(st, &now)) {
+		(void)changed(w, n);
+		return 0;
+	}
+	return 1;
+}
+
+static int set_digests(struct worker *w, struct node *n, const struct cairn_digest *digests)
+{
+	uint8_t *p = (uint8_t *)arena_alloc_aligned(&w->shard->arena, w->scan->digests_size, 1);
+
+	if (!p)
+		return scan_out_of_memory(w);
+	n->file.digest = p;
+	n->flags |= NODE_OBJECT_PATH;
+	for (unsigned int i = 0; i < w->scan->nr_algs; i++) {
+		size_t size = cairn_digest_size((enum cairn_alg)digests[i].alg);
+
+		memcpy(p, digests[i].bytes, size);
+		p += size;
+		n->flags |= digests[i].alg == CAIRN_SHA256 ? NODE_SHA256 : NODE_SHA512;
+	}
+	return 0;
+}
+
+static void count_object(struct worker *w, bool new, bool cloned, uint64_t size)
+{
+	struct scan *scan = w->scan;
+
+	if (!new) {
+		atomic_fetch_add_explicit(&scan->hits, 1, memory_order_relaxed);
+		return;
+	}
+	atomic_fetch_add_explicit(&scan->new_objects, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&scan->new_bytes, size, memory_order_relaxed);
+	if (cloned)
+		atomic_fetch_add_explicit(&scan->reflinked, 1, memory_order_relaxed);
+}
+
+static int put(struct worker *w, struct node *n, const struct cairn_digest *digests,
+	       const uint8_t *data)
+{
+	const struct scan_sink *sink = w->scan->sink;
+	struct cairn_error err;
+	int r;
+
+	if (!sink)
+		return 0;
+	r = sink->put(sink->store, &digests[w->scan->sink_slot], data, (size_t)n->size, &err);
+	if (r < 0)
+		return scan_abort(w, n, &err);
+	count_object(w, r, false, n->size);
+	return 0;
+}
+
+/* --- small files ----------------------------------------------------------------------------- */
+
+int content_flush(struct worker *w)
+{
+	unsigned int nr = w->nr_small;
+	int r;
+
+	verity_batch_flush(w->batch);
+	w->nr_small = 0;
+	w->used = 0;
+	for (unsigned int i = 0; i < nr; i++) {
+		struct small_file *f = &w->small[i];
+
+		r = set_digests(w, f->node, f->digests);
+		if (!r)
+			r = put(w, f->node, f->digests, f->data);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int read_inline(struct worker *w, struct node *n, int fd, const struct stat *st)
+{
+	char content[CAIRN_INLINE_DEFAULT];
+	size_t size = (size_t)st->st_size;
+	ssize_t got = read_full(fd, content, size);
+
+	if (got < 0)
+		return scan_fail_errno(w, n, (int)got, "read");
+	if ((size_t)got != size)
+		return changed(w, n);
+	if (!still(w, n, fd, st))
+		return 0;
+	w->bytes += size;
+	n->inl.content = (const uint8_t *)arena_dup(&w->shard->arena, content, size);
+	n->flags |= NODE_INLINE;
+	return n->inl.content ? 0 : scan_out_of_memory(w);
+}
+
+static int read_small(struct worker *w, struct node *n, int fd, const struct stat *st)
+{
+	size_t size = (size_t)st->st_size;
+	struct small_file *f;
+	ssize_t got;
+	int r;
+
+	if (w->nr_small == BATCH_FILES || size > BUFFER_SIZE - w->used) {
+		r = content_flush(w);
+		if (r < 0)
+			return r;
+	}
+
+	got = read_full(fd, w->buffer + w->used, size);
+	if (got < 0)
+		return scan_fail_errno(w, n, (int)got, "read");
+	if ((size_t)got != size)
+		return changed(w, n);
+	if (!still(w, n, fd, st))
+		return 0;
+
+	f = &w->small[w->nr_small++];
+	f->node = n;
+	f->data = w->buffer + w->used;
+	verity_batch_add(w->batch, f->data, size, f->digests);
+	/* Contents begin on cache lines. */
+	w->used = MIN(ROUND_UP(w->used + size, (size_t)64), (size_t)BUFFER_SIZE);
+	w->bytes += size;
+	return 0;
+}
+
+/* --- large files ----------------------------------------------------------------------------- */
+
+static int make_large_space(struct worker *w)
+{
+	if (w->piece)
+		return 0;
+	if (verity_init(&w->stream, w->scan->algs) < 0)
+		return scan_out_of_memory(w);
+	w->piece = (uint8_t *)malloc(PIECE);
+	return w->piece ? 0 : scan_out_of_memory(w);
+}
+
+/* Hashes the file open at @from, and (@p) writes it there. Returns 1; 0 if it failed by itself, which is
+ * recorded; or a negative errno. */
+static int stream(struct worker *w, struct content *c, int from, struct pending *p)
+{
+	uint64_t size = (uint64_t)c->st->st_size;
+	bool sparse = (uint64_t)c->st->st_blocks * 512 < size;
+	uint64_t written = 0;
+	uint64_t done = 0;
+	int r;
+
+	while (done < size) {
+		size_t want = (size_t)MIN(size - done, (uint64_t)PIECE);
+		ssize_t got = pread_full(from, w->piece, want, (off_t)done);
+
+		if (got < 0)
+			return scan_fail_errno(w, c->node, (int)got, "read");
+		if ((size_t)got != want)
+			return changed(w, c->node);
+		verity_update(&w->stream, w->piece, want);
+		if (p) {
+			r = copy_append(p->fd, w->piece, want, sparse, &written);
+			if (r < 0)
+				return write_failed(w, c->node, r);
+		}
+		done += want;
+		w->bytes += c->again ? 0 : want;
+		r = scan_progress(w);
+		if (r < 0)
+			return r;
+	}
+	if (p && sparse) {
+		r = copy_end(p->fd, written);
+		if (r < 0)
+			return write_failed(w, c->node, r);
+	}
+	return still(w, c->node, c->fd, c->st);
+}
+
+static int hash_large(struct worker *w, struct content *c)
+{
+	int r = stream(w, c, c->fd, NULL);
+
+	(void)verity_final(&w->stream, c->digests);
+	return r;
+}
+
+static bool may_clone(const struct worker *w, const struct stat *st)
+{
+	return st->st_size >= CLONE_MIN && w->scan->sink &&
+	       !(w->have_no_clone && w->no_clone == st->st_dev);
+}
+
+/* Hashes and stores at once. Returns as stream(). */
+static int copy_large(struct worker *w, struct content *c)
+{
+	const struct scan_sink *sink = w->scan->sink;
+	cleanup_pending struct pending p = PENDING_INIT;
+	struct cairn_error err;
+	int r;
+
+	r = sink->begin(sink->store, &p, &err);
+	if (r < 0)
+		return scan_abort(w, c->node, &err);
+	if (may_clone(w, c->st)) {
+		r = copy_clone(c->fd, p.fd);
+		if (r < 0 && r != -EOPNOTSUPP)
+			return write_failed(w, c->node, r);
+		c->cloned = !r;
+		w->have_no_clone = r < 0;
+		w->no_clone = c->st->st_dev;
+	}
+
+	r = c->cloned ? stream(w, c, p.fd, NULL) : stream(w, c, c->fd, &p);
+	(void)verity_final(&w->stream, c->digests);
+	if (r <= 0)
+		return r;
+	r = sink->commit(sink->store, &p, &c->digests[w->scan->sink_slot], (uint64_t)c->st->st_size,
+			 &err);
+	if (r < 0)
+		return scan_abort(w, c->node, &err);
+	count_object(w, r, c->cloned, (uint64_t)c->st->st_size);
+	return 1;
+}
+
+/* From memory: small enough to keep until its digest is known. */
+static int hold(struct worker *w, struct content *c)
+{
+	size_t size = (size_t)c->st->st_size;
+	size_t done = 0;
+	int r;
+
+	if (!w->whole)
+		w->whole = (uint8_t *)malloc(HOLD_MAX);
+	if (!w->whole)
+		return scan_out_of_memory(w);
+
+	while (done < size) {
+		size_t want = MIN(size - done, (size_t)PIECE);
+		ssize_t got = pread_full(c->fd, w->whole + done, want, (off_t)done);
+
+		if (got != (ssize_t)want)
+			break;
+		verity_update(&w->stream, w->whole + done, want);
+		done += want;
+	}
+	(void)verity_final(&w->stream, c->digests);
+	if (done < size)
+		return changed(w, c->node);
+	if (!still(w, c->node, c->fd, c->st))
+		return 0;
+	w->bytes += size;
+	r = put(w, c->node, c->digests, w->whole);
+	return r < 0 ? r : 1;
+}
+
+static bool probably_new(const struct scan *scan)
+{
+	unsigned long long hits = atomic_load_explicit(&scan->hits, memory_order_relaxed);
+	unsigned long long new = atomic_load_explicit(&scan->new_objects, memory_order_relaxed);
+
+	return hits + new ? new > hits : scan->sink->empty;
+}
+
+/* Hashes first; a second read only where the sink turns out to lack it. */
+static int hash_then_copy(struct worker *w, struct content *c)
+{
+	const struct scan_sink *sink = w->scan->sink;
+	struct cairn_digest first[VERITY_ALGS_MAX];
+	struct cairn_error err;
+	int r;
+
+	r = hash_large(w, c);
+	if (r <= 0)
+		return r;
+	r = sink->has(sink->store, &c->digests[w->scan->sink_slot], (uint64_t)c->st->st_size, &err);
+	if (r < 0)
+		return scan_abort(w, c->node, &err);
+	if (r) {
+		count_object(w, false, false, 0);
+		return 1;
+	}
+
+	memcpy(first, c->digests, sizeof(first));
+	c->again = true;
+	r = copy_large(w, c);
+	if (r <= 0)
+		return r;
+	return memcmp(first, c->digests, w->scan->nr_algs * sizeof(*first)) ? changed(w, c->node)
+									    : 1;
+}
+
+static int read_large(struct worker *w, struct node *n, int fd, const struct stat *st)
+{
+	struct content c = {.node = n, .fd = fd, .st = st};
+	int r;
+
+	r = make_large_space(w);
+	if (r < 0)
+		return r;
+	if (!w->scan->sink)
+		r = hash_large(w, &c);
+	else if (st->st_size <= HOLD_MAX && !may_clone(w, st))
+		r = hold(w, &c);
+	else if (probably_new(w->scan))
+		r = copy_large(w, &c);
+	else
+		r = hash_then_copy(w, &c);
+	return r <= 0 ? r : set_digests(w, n, c.digests);
+}
+
+/* --- all ------------------------------------------------------------------------------------- */
+
+int content_read(struct worker *w, struct node *n, int fd, const struct stat *st)
+{
+	if (!st->st_size)
+		return 0;
+	if (st->st_size <= CAIRN_INLINE_DEFAULT)
+		return read_inline(w, n, fd, st);
+	if (st->st_size <= SMALL_MAX && !may_clone(w, st))
+		return read_small(w, n, fd, st);
+	return read_large(w, n, fd, st);
+}
+
+int content_init(struct worker *w)
+{
+	int r = verity_batch_new(w->scan->algs, &w->batch);
+
+	if (r < 0)
+		return r;
+	w->small = (struct small_file *)malloc(BATCH_FILES * sizeof(*w->small));
+	w->buffer = (uint8_t *)malloc(BUFFER_SIZE);
+	return w->small && w->buffer ? 0 : -ENOMEM;
+}
+
+void content_fini(struct worker *w)
+{
+	verity_batch_free(w->batch);
+	verity_fini(&w->stream);
+	free(w->small);
+	free(w->buffer);
+	free(w->piece);
+	free(w->whole);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* One directory: its names become nodes, its subdirectories and its other entries tasks. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+
+#include "scan/scan-internal.h"
+#include "sys/dir.h"
+
+struct listing {
+	struct worker *w;
+	struct scan_dir *dir;
+	int fd;
+	bool others; /* there are entries that are no directories */
+};
+
+static int add_task(struct worker *w, struct scan_task task)
+{
+	if (task_push(&w->tasks, task) < 0)
+		return scan_out_of_memory(w);
+	atomic_fetch_add_explicit(&w->scan->unfinished, 1, memory_order_relaxed);
+	return 0;
+}
+
+static int add_directory(struct listing *l, struct node *n)
+{
+	struct scan_dir *d = (struct scan_dir *)arena_alloc(&l->w->arena, sizeof(*d));
+
+	if (!d)
+		return scan_out_of_memory(l->w);
+	*d = (struct scan_dir){.parent = l->dir, .node = n, .depth = l->dir->depth + 1};
+	return add_task(l->w, (struct scan_task){.dir = d});
+}
+
+static int add_entry(void *arg, const char *name, size_t len, unsigned char type)
+{
+	struct listing *l = (struct listing *)arg;
+	mode_t mode = DTTOIF(type);
+	struct stat st;
+	struct node *n;
+
+	if (len > TREE_NAME_MAX)
+		return scan_fail(l->w, l->dir->node, -ENAMETOOLONG, CAIRN_ERROR_UNSUPPORTED,
+				 "has an entry whose name is longer than 255 bytes");
+	if (type == DT_UNKNOWN) {
+		/* A name that is gone already is reported when its turn comes. */
+		if (fstatat(l->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			st.st_mode = S_IFREG;
+		mode = st.st_mode & S_IFMT;
+	}
+	if ((S_ISCHR(mode) || S_ISBLK(mode)) && l->w->scan->flags & CAIRN_SCAN_SKIP_DEVICES)
+		return 0;
+
+	n = tree_add(l->w->shard, l->dir->node, name, len);
+	if (!n)
+		return scan_out_of_memory(l->w);
+	n->mode = (uint16_t)mode;
+	if (S_ISDIR(mode))
+		return add_directory(l, n);
+	l->others = true;
+	return 0;
+}
+
+/* All entries, in tasks of a size that can be shared. */
+static int add_entry_tasks(struct listing *l)
+{
+	struct node *n = l->dir->node->dir.newest;
+	uint32_t left = l->dir->node->dir.nr;
+	int r;
+
+	while (l->others && left) {
+		uint32_t nr = MIN(left, (uint32_t)TASK_ENTRIES);
+
+		r = add_task(l->w, (struct scan_task){.dir = l->dir, .first = n, .nr = nr});
+		if (r < 0)
+			return r;
+		left -= nr;
+		while (left && nr--)
+			n = n->next;
+	}
+	return 0;
+}
+
+int list_directory(struct worker *w, struct scan_dir *dir)
+{
+	struct listing l = {.w = w, .dir = dir};
+	struct scan *scan = w->scan;
+	struct stat before, after;
+	int r;
+
+	l.fd = chain_open(w, dir, &before);
+	if (l.fd < 0)
+		return scan_fail_errno(w, dir->node, l.fd, "open");
+	dir->dev = before.st_dev;
+	dir->ino = before.st_ino;
+	node_set_facts(w, dir->node, &before);
+	dir->node->size = 0;
+	r = node_read_xattrs(w, dir->node, l.fd, NULL);
+	if (r < 0)
+		return r;
+	if (scan->flags & CAIRN_SCAN_ONE_FILE_SYSTEM && dir->dev != scan->root_dev)
+		return 0;
+	if (scan->sink && dir->dev == scan->sink_dev && dir->ino == scan->sink_ino)
+		return scan_fail(w, dir->node, -EINVAL, CAIRN_ERROR_USAGE,
+				 "the store cannot be part of the directory that fills it");
+
+	r = dir_list(l.fd, w->entries, sizeof(w->entries), add_entry, &l);
+	if (atomic_load(&scan->stop))
+		return r;
+	if (r < 0)
+		return scan_fail_errno(w, dir->node, r, "list");
+	if (fstat(l.fd, &after) < 0)
+		return scan_fail_errno(w, dir->node, -errno, "stat");
+	if (!same_state(&before, &after))
+		return scan_fail(w, dir->node, -EAGAIN, CAIRN_ERROR_SYSTEM,
+				 "changed while it was read");
+	return add_entry_tasks(&l);
+}

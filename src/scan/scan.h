@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * A directory on disk becomes a tree, and its files' contents objects, in one read of each file.
+ *
+ * What comes out depends on the directory alone: not on the order in which the kernel lists names, nor
+ * on the number of threads, nor does the error that is reported when several files are bad: it is that
+ * of the first in path order. (A failure that is not a file's own, a full disk say, stops at once.)
+ */
+#ifndef SCAN_SCAN_H
+#define SCAN_SCAN_H
+
+#include <cairn/tree.h>
+
+#include "base/error.h"
+#include "sys/pending.h"
+#include "tree/tree.h"
+
+/* Where contents go: what a scan needs of a store. Several threads call these at once; each returns a
+ * negative errno, with words in @err, on failure. */
+struct scan_sink {
+	struct cairn_store *store;
+	enum cairn_alg alg; /* names objects */
+	int dirfd;          /* the directory of objects: refused as part of the source */
+	bool empty;         /* no object is there yet */
+
+	/* Whether the content is there: 1 or 0. */
+	int (*has)(const struct cairn_store *store, const struct cairn_digest *digest,
+		   uint64_t size, struct cairn_error *err);
+
+	/* Adds a content from memory. 1: it is new; 0: it was there. */
+	int (*put)(struct cairn_store *store, const struct cairn_digest *digest, const void *data,
+		   size_t size, struct cairn_error *err);
+
+	/* Opens a file to be filled; names it, and returns as put(). */
+	int (*begin)(const struct cairn_store *store, struct pending *ret, struct cairn_error *err);
+	int (*commit)(struct cairn_store *store, struct pending *p,
+		      const struct cairn_digest *digest, uint64_t size, struct cairn_error *err);
+};
+
+/* The sealed tree of the directory @path below @dirfd. @options: as for cairn_tree_from_directory(),
+ * but for the store: @sink takes its place, and may be NULL. @res may be NULL. */
+int scan_directory(int dirfd, const char *path, const struct cairn_scan_options *options,
+		   const struct scan_sink *sink, struct tree **ret, struct cairn_scan_result *res,
+		   struct cairn_error *err);
+
+#endif

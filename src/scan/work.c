@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Who does what.
+ *
+ * A worker takes its own newest task, so that it goes down the tree with few directories open and few
+ * tasks waiting. When others have none, it puts its oldest into the pool: the one that is highest up
+ * and likely has most below it.
+ */
+#include <errno.h>
+
+#include "scan/scan-internal.h"
+
+int task_push(struct task_stack *s, struct scan_task task)
+{
+	if (s->end == s->size) {
+		size_t nr = s->end - s->oldest;
+		size_t size = MAX(2 * nr, (size_t)64);
+		struct scan_task *tasks = (struct scan_task *)malloc(size * sizeof(*tasks));
+
+		if (!tasks)
+			return -ENOMEM;
+		if (nr)
+			memcpy(tasks, s->tasks + s->oldest, nr * sizeof(*tasks));
+		free(s->tasks);
+		*s = (struct task_stack){.tasks = tasks, .end = nr, .size = size};
+	}
+	s->tasks[s->end++] = task;
+	return 0;
+}
+
+void task_stack_fini(struct task_stack *s)
+{
+	free(s->tasks);
+	*s = (struct task_stack){0};
+}
+
+static bool take_newest(struct task_stack *s, struct scan_task *ret)
+{
+	if (s->oldest == s->end)
+		return false;
+	*ret = s->tasks[--s->end];
+	if (s->oldest == s->end)
+		s->oldest = s->end = 0;
+	return true;
+}
+
+static bool take_oldest(struct task_stack *s, struct scan_task *ret)
+{
+	if (s->oldest == s->end)
+		return false;
+	*ret = s->tasks[s->oldest++];
+	return true;
+}
+
+/* Gives the oldest task away if somebody waits for one. */
+static int share(struct worker *w)
+{
+	struct scan *scan = w->scan;
+	struct scan_task task;
+	int r = 0;
+
+	if (atomic_load_explicit(&scan->hungry, memory_order_relaxed) <= 0 ||
+	    w->tasks.end - w->tasks.oldest < 2 || !take_oldest(&w->tasks, &task))
+		return 0;
+
+	pthread_mutex_lock(&scan->lock);
+	r = task_push(&scan->pool, task);
+	if (!r)
+		atomic_fetch_sub(&scan->hungry, 1);
+	pthread_cond_signal(&scan->more);
+	pthread_mutex_unlock(&scan->lock);
+	return r < 0 ? scan_out_of_memory(w) : 0;
+}
+
+/* Waits for a task from the pool. Returns false when there will be none. */
+static bool wait_for_task(struct scan *scan, struct scan_task *ret)
+{
+	bool found;
+
+	pthread_mutex_lock(&scan->lock);
+	atomic_fetch_add(&scan->hungry, 1);
+	while (!(found = take_oldest(&scan->pool, ret)) && atomic_load(&scan->unfinished) &&
+	       !atomic_load(&scan->stop))
+		pthread_cond_wait(&scan->more, &scan->lock);
+	if (scan->pool.oldest == scan->pool.end)
+		scan->pool.oldest = scan->pool.end = 0;
+	pthread_mutex_unlock(&scan->lock);
+	return found;
+}
+
+static int gather_entries(struct worker *w, const struct scan_task *task)
+{
+	struct node *n = task->first;
+	int dirfd = chain_open(w, task->dir, NULL);
+	int r;
+
+	if (dirfd < 0)
+		return scan_fail_errno(w, task->dir->node, dirfd, "open");
+	for (uint32_t i = 0; i < task->nr; i++, n = n->next) {
+		if (S_ISDIR(n->mode) || scan_skips(w, n))
+			continue;
+		r = gather_entry(w, dirfd, n);
+		if (r < 0)
+			return r;
+	}
+	return scan_progress(w);
+}
+
+static void finish_task(struct scan *scan)
+{
+	if (atomic_fetch_sub(&scan->unfinished, 1) > 1)
+		return;
+	pthread_mutex_lock(&scan->lock);
+	pthread_cond_broadcast(&scan->more);
+	pthread_mutex_unlock(&scan->lock);
+}
+
+int worker_run(struct worker *w)
+{
+	struct scan *scan = w->scan;
+	struct scan_task task;
+	int r = 0;
+
+	while (!atomic_load_explicit(&scan->stop, memory_order_relaxed)) {
+		if (!take_newest(&w->tasks, &task)) {
+			r = content_flush(w);
+			if (r < 0 || !wait_for_task(scan, &task))
+				break;
+		}
+		r = share(w);
+		if (r < 0)
+			break;
+		if (task.first)
+			r = gather_entries(w, &task);
+		else if (!scan_skips(w, task.dir->node))
+			r = list_directory(w, task.dir);
+		if (r < 0)
+			break;
+		finish_task(scan);
+	}
+	return r;
+}

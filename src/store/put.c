@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Filling a store.
+ *
+ *	look up   statx		size and whether fs-verity is on, in one call
+ *	write     O_TMPFILE in objects/, or .tmp-object-… there (repository §11 rule 4)
+ *	seal      FS_IOC_ENABLE_VERITY, on a read-only descriptor, when a first file could have it
+ *	publish   linkat
+ *	finish    syncfs, once
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "store/store.h"
+#include "sys/dir.h"
+#include "sys/io.h"
+#include "sys/verity.h"
+#include "tree/tree.h"
+
+#define TEMPORARY_PREFIX ".tmp-object-"
+#define OBJECT_MODE      0644
+#define DIRECTORY_MODE   0755
+
+/* A program that another thread starts has our descriptors from fork to exec, the writable one of a
+ * new object perhaps among them. */
+#define BUSY_ATTEMPTS 12
+#define BUSY_FIRST_NS 250000 /* doubled each time: a second in all */
+
+static int failed(struct cairn_error *err, int code, const char *verb, const char *path)
+{
+	return error_errno(err, code, "%s object %s", verb, path);
+}
+
+static int enable_verity(const struct cairn_store *s, int fd)
+{
+	struct timespec pause = {.tv_nsec = BUSY_FIRST_NS};
+	int r;
+
+	for (int i = 0; (r = verity_enable(fd, s->alg)) == -ETXTBSY && i < BUSY_ATTEMPTS; i++) {
+		(void)nanosleep(&pause, NULL);
+		pause.tv_nsec *= 2;
+	}
+	return r;
+}
+
+int store_begin(struct cairn_store *s, struct cairn_error *err)
+{
+	cleanup_pending struct pending p = PENDING_INIT;
+	struct stat st;
+	int r;
+
+	if (s->begun)
+		return 0;
+	if (s->read_only)
+		return error_errno(err, -EROFS, "write to %s", s->objects_path);
+	if (s->objects < 0) {
+		if (mkdirat(s->dirfd, "objects", DIRECTORY_MODE) < 0 && errno != EEXIST)
+			return error_errno(err, -errno, "make directory %s", s->objects_path);
+		s->objects = open_directory(s->dirfd, "objects");
+		if (s->objects < 0)
+			return error_errno(err, s->objects, "open %s", s->objects_path);
+	}
+
+	r = pending_open(s->objects, TEMPORARY_PREFIX, OBJECT_MODE, &p);
+	if (r < 0)
+		return error_errno(err, r, "write to %s", s->objects_path);
+	if (fstat(p.fd, &st) < 0)
+		return error_errno(err, -errno, "write to %s", s->objects_path);
+	s->set_mode = (st.st_mode & 07777) != OBJECT_MODE;
+
+	/* Only trying tells: an ext4 with blocks of 1 KiB has the call and the feature, and refuses. */
+	s->verity = verity_supported(s->objects) && !pending_seal(&p) && !enable_verity(s, p.fd);
+	s->begun = true;
+	s->alg_fixed = true;
+	return 0;
+}
+
+int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
+	      struct cairn_error *err)
+{
+	char path[OBJECT_PATH_MAX];
+	struct statx stx;
+
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	if (statx(s->objects, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_SIZE, &stx) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		return failed(err, -errno, "look up", path);
+	}
+	return S_ISREG(stx.stx_mode) && stx.stx_size == size &&
+	       (!s->verity || stx.stx_attributes & STATX_ATTR_VERITY);
+}
+
+int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn_error *err)
+{
+	int r = pending_open(s->objects, TEMPORARY_PREFIX, OBJECT_MODE, ret);
+
+	return r < 0 ? error_errno(err, r, "write to %s", s->objects_path) : 0;
+}
+
+/* Makes the directory of the object @path, which begins with the byte @prefix. */
+static int make_prefix(struct cairn_store *s, const char *path, uint8_t prefix, bool again)
+{
+	_Atomic uint64_t *made = &s->made[prefix / 64];
+	uint64_t bit = 1ull << prefix % 64;
+	char name[3] = {path[0], path[1], '\0'};
+
+	if (!again && atomic_load_explicit(made, memory_order_relaxed) & bit)
+		return 0;
+	if (mkdirat(s->objects, name, DIRECTORY_MODE) < 0 && errno != EEXIST)
+		return -errno;
+	atomic_fetch_or_explicit(made, bit, memory_order_relaxed);
+	return 0;
+}
+
+/* Ends writing. The kernel hashes the file again for itself, and has to come to the same digest. */
+static int seal(const struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		const char *path, struct cairn_error *err)
+{
+	struct cairn_digest measured;
+	int r;
+
+	if (s->set_mode && fchmod(p->fd, OBJECT_MODE) < 0)
+		return failed(err, -errno, "set the mode of", path);
+	if (!s->verity)
+		return 0;
+
+	r = pending_seal(p);
+	if (!r)
+		r = enable_verity(s, p->fd);
+	if (!r)
+		r = verity_measure(p->fd, &measured);
+	if (r < 0)
+		return failed(err, r, "enable fs-verity of", path);
+	if (memcmp(&measured, digest, sizeof(measured)))
+		return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
+				 "object %s: the kernel finds another digest in it", path);
+	return 0;
+}
+
+int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		 uint64_t size, struct cairn_error *err)
+{
+	char path[OBJECT_PATH_MAX];
+	int r;
+
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	r = seal(s, p, digest, path, err);
+	if (r < 0)
+		return r;
+
+	r = make_prefix(s, path, digest->bytes[0], false);
+	if (!r)
+		r = pending_link(p, path);
+	if (r == -ENOENT) {
+		/* Somebody removed the directory, perhaps as empty. */
+		r = make_prefix(s, path, digest->bytes[0], true);
+		if (!r)
+			r = pending_link(p, path);
+	}
+	if (r == -EEXIST) {
+		r = store_has(s, digest, size, err);
+		if (r < 0)
+			return r;
+		if (r) {
+			pending_discard(p);
+			return 0;
+		}
+		r = pending_replace(p, path);
+	}
+	return r < 0 ? failed(err, r, "publish", path) : 1;
+}
+
+int store_put(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
+	      size_t size, struct cairn_error *err)
+{
+	cleanup_pending struct pending p = PENDING_INIT;
+	char path[OBJECT_PATH_MAX];
+	int r;
+
+	r = store_has(s, digest, size, err);
+	if (r)
+		return r < 0 ? r : 0;
+
+	r = store_pending(s, &p, err);
+	if (r < 0)
+		return r;
+	r = write_all(p.fd, data, size);
+	if (r < 0) {
+		(void)object_path(path, digest->bytes,
+				  cairn_digest_size((enum cairn_alg)digest->alg));
+		return failed(err, r, "write", path);
+	}
+	return store_commit(s, &p, digest, size, err);
+}
+
+int store_sync(const struct cairn_store *s, struct cairn_error *err)
+{
+	if (syncfs(s->objects) < 0)
+		return error_errno(err, -errno, "make %s durable", s->objects_path);
+	return 0;
+}

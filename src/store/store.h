@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * The object store: objects/xx/yyyy…, each named by the fs-verity digest of its bytes (repository §1).
+ *
+ * Promises:
+ *  1. An object gets its name whole: the bytes are in a file without a name before, and that file
+ *     is linked. A killed process or a full disk leaves no object, or a right one.
+ *  2. The bytes under a name are those that were hashed: they were written from the very buffer that
+ *     was hashed, or were hashed after they had been copied or cloned.
+ *  3. An object that is there is taken as it is if it is a regular file of the right size (and has
+ *     fs-verity, where the store's file system has it). Reading it again would cost as much as
+ *     writing it; the size is what tells the objects that a power cut emptied or cut short, for file
+ *     systems set a size only after the data below it is on disk. Others are replaced in one step.
+ *  4. After store_sync() every object that was found or written is durable.
+ *
+ * All functions on an open store but those of opening and store_begin() may be called by any number of
+ * threads at once.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdatomic.h>
+
+#include <cairn/store.h>
+
+#include "base/error.h"
+#include "sys/pending.h"
+
+struct cairn_store {
+	int dirfd;          /* the directory that was named, locked shared (repository §4) */
+	int objects;        /* the directory with xx/ in it; -1: not made yet */
+	char *objects_path; /* its path, on the heap */
+	enum cairn_alg alg;
+	bool alg_fixed; /* by objects, by meta.json or by the caller */
+	bool read_only;
+	bool empty; /* no object was there when it was opened */
+
+	/* Found out by store_begin(). */
+	bool begun;
+	bool set_mode;            /* the umask takes bits of 0644 away */
+	bool verity;              /* objects get fs-verity */
+	_Atomic uint64_t made[4]; /* bit xx: directory xx is there */
+};
+
+/* Finds out which of the layouts is at @path, and its algorithm. As cairn_store_open(). */
+int store_open(const char *path, unsigned int flags, struct cairn_store **ret,
+	       struct cairn_error *err);
+void store_close(struct cairn_store *s);
+
+/* Makes the store ready to be filled, and finds out what its file system can. Returns 0; -EROFS: it
+ * was opened read-only; or another negative errno. */
+int store_begin(struct cairn_store *s, struct cairn_error *err);
+
+/* Whether the object is there, by promise 3. Returns 1, 0 or a negative errno. */
+int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
+	      struct cairn_error *err);
+
+/* Adds the object with bytes @data[0..@size), which have @digest. Returns 1: it is new; 0: it was
+ * there; or a negative errno. */
+int store_put(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
+	      size_t size, struct cairn_error *err);
+
+/* The same in steps, for contents that are not in memory: opens a file to be filled, then gives it its
+ * name. store_commit() takes @p over, except on failure: pending_discard() it then. */
+int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn_error *err);
+int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		 uint64_t size, struct cairn_error *err);
+
+/* Makes what was written durable. Returns 0 or a negative errno, which is also that of a write that
+ * failed behind our back. */
+int store_sync(const struct cairn_store *s, struct cairn_error *err);
+
+/* As cairn_store_open_object() and cairn_store_read_object(). */
+int store_open_object(const struct cairn_store *s, const char *object_path,
+		      struct cairn_error *err);
+int store_read_object(const struct cairn_store *s, const char *object_path,
+		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
+		      struct cairn_error *err);
+
+DEFINE_CLEANUP(struct cairn_store *, store, store_close)
+
+#endif
