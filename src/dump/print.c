@@ -140,7 +140,7 @@ static int make_xattr_text(const struct xattr_list *l, struct buf *b)
 			const struct xattr *x = l->xattr[i];
 			int r;
 
-			if ((i < 64 ? l->shared >> i & 1 : 0) != (unsigned int)shared)
+			if (xattr_is_shared(l, i) != (bool)shared)
 				continue;
 			r = buf_put(b, " ", 1);
 			if (!r)
