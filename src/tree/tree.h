@@ -46,12 +46,17 @@ struct xattr {
 struct xattr_list {
 	uint32_t nr;
 	/* Set by the image reader: bit i says that pair i came from the shared area (only the order
-	 * of printing follows from it, dump-format §7). Pairs past 63 count as not shared. */
-	uint64_t shared;
+	 * of printing follows from it, dump-format §7). NULL: none did. */
+	const uint64_t *shared;
 	const struct xattr_list *sealed; /* private to tree_index() */
 	uint32_t id;                     /* 0 … tree->nr_lists-1 once sealed */
 	const struct xattr *xattr[];
 };
+
+static inline bool xattr_is_shared(const struct xattr_list *l, uint32_t i)
+{
+	return l->shared && l->shared[i / 64] >> i % 64 & 1;
+}
 
 enum node_flags {
 	NODE_HARDLINK = 1 << 0,    /* only name, parent and link.target count */
