@@ -74,7 +74,7 @@ static int load(const struct args *a, const struct source *s, struct cairn_tree 
 	}
 	status = source_load(s, &a->source, alg ? CAIRN_ALG_BIT(alg) : 0, store, ret, ret_scan);
 	if (status == EXIT_DONE)
-		*ret_alg = alg ? alg : source_tree_alg(*ret);
+		*ret_alg = alg ? alg : source_alg(*ret);
 	return status;
 }
 
@@ -180,7 +180,9 @@ static int run(const struct command *self, int argc, char **argv)
 
 	status = check_args(&a);
 	if (status == EXIT_DONE)
-		status = source_open(argv[1], &a.source, &source);
+		status = source_open(argv[1], &source);
+	if (status == EXIT_DONE)
+		status = source_check_args(&source, 1, &a.source);
 	if (status != EXIT_DONE)
 		return status;
 	if (a.store && source.kind != SOURCE_DIRECTORY)

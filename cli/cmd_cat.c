@@ -36,10 +36,16 @@ static int cat_object(const struct store_list *stores, const struct cairn_entry 
 	return r < 0 ? talk_error(r, &err, path) : EXIT_DONE;
 }
 
-static int cat_entry(const struct store_list *stores, const struct cairn_entry *e, const char *path)
+struct cat {
+	const struct store_list *stores;
+	const char *path; /* as the user gave it */
+	int status;
+};
+
+static int cat_file(const struct cat *c, const struct cairn_entry *e)
 {
 	if (!S_ISREG(e->mode)) {
-		talk("%s: not a file but a %s", path, entry_type(e->mode));
+		talk("%s: not a file but a %s", c->path, entry_type(e->mode));
 		return EXIT_FAILED;
 	}
 	if (!e->size)
@@ -48,17 +54,38 @@ static int cat_entry(const struct store_list *stores, const struct cairn_entry *
 		out_put(&out_result, e->content, e->size);
 		return EXIT_DONE;
 	}
-	if (!stores->nr)
-		return talk_usage("%s: its content is not in the image; --store is needed", path);
+	if (!c->stores->nr)
+		return talk_usage("%s: its content is not in the image; --store is needed",
+				  c->path);
 	if (!e->payload) {
-		talk("%s: the image does not name its object", path);
+		talk("%s: the image does not name its object", c->path);
 		return EXIT_FAILED;
 	}
 	if (!e->digest.alg) {
-		talk("%s: the image has no digest of it to verify it by", path);
+		talk("%s: the image has no digest to verify it by", c->path);
 		return EXIT_UNVERIFIED;
 	}
-	return cat_object(stores, e, path);
+	return cat_object(c->stores, e, c->path);
+}
+
+static int cat_entry(void *arg, const struct cairn_entry *entry)
+{
+	struct cat *c = arg;
+
+	c->status = cat_file(c, entry);
+	return -ECANCELED; /* this one only, not what is below */
+}
+
+static int cat_path(const struct store_list *stores, const struct cairn_tree *tree,
+		    const char *path)
+{
+	struct cat c = {.stores = stores, .path = path};
+	char *found cleanup_free = NULL;
+	int r = lookup_path(tree, path, &found);
+
+	if (r == 0)
+		r = cairn_tree_walk(tree, found, cat_entry, &c, NULL);
+	return r < 0 && r != -ECANCELED ? talk_error(r, NULL, path) : c.status;
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -73,13 +100,8 @@ static int run(const struct command *self, int argc, char **argv)
 	status = store_list_open(&a.stores, &stores);
 	if (status == EXIT_DONE)
 		status = source_tree(argv[1], &tree);
-
-	for (int i = 2; i <= nr && status == EXIT_DONE; i++) {
-		struct cairn_entry entry;
-		int r = lookup_entry(tree, argv[i], &entry);
-
-		status = r < 0 ? talk_error(r, NULL, argv[i]) : cat_entry(&stores, &entry, argv[i]);
-	}
+	for (int i = 2; i <= nr && status == EXIT_DONE; i++)
+		status = cat_path(&stores, tree, argv[i]);
 	return status;
 }
 

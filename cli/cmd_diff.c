@@ -50,14 +50,14 @@ static int print_one(void *arg, const struct cairn_difference *d)
 	const struct cell cells[] = {
 		cell_name(d->path),
 		cell_name(d->field),
-		cell_name(d->a),
-		cell_name(d->b),
+		cell_word(d->a), /* escaped by the library */
+		cell_word(d->b),
 	};
 
 	(void)arg;
 	out_row(keys,
-		entry && d->a ? "{path}: only in a\n"
-		: entry       ? "{path}: only in b\n"
+		entry && d->a ? "{path}: only in a, {a}\n"
+		: entry       ? "{path}: only in b, {b}\n"
 			      : "{path}: {field}\n  a: {a}\n  b: {b}\n",
 		cells);
 	return out_result.error;
@@ -133,7 +133,7 @@ static int load_both(const struct args *a, const struct source s[2], struct cair
 			if (status != EXIT_DONE)
 				return status;
 			if (!alg)
-				alg = source_tree_alg(trees[i]);
+				alg = source_alg(trees[i]);
 		}
 	}
 	return EXIT_DONE;
@@ -174,7 +174,9 @@ static int run(const struct command *self, int argc, char **argv)
 	out_json = a.json;
 
 	for (int i = 0; i < 2 && status == EXIT_DONE; i++)
-		status = source_open(argv[1 + i], &a.source, &s[i]);
+		status = source_open(argv[1 + i], &s[i]);
+	if (status == EXIT_DONE)
+		status = source_check_args(s, 2, &a.source);
 	if (status == EXIT_DONE)
 		status = load_both(&a, s, trees);
 	if (status == EXIT_DONE)

@@ -71,7 +71,7 @@ static int written_digest(const struct args *a, const struct cairn_tree *tree, i
 static int digest_one(const struct args *a, const struct source *s, const struct cairn_tree *tree,
 		      const char *text)
 {
-	const unsigned int alg = a->alg ? a->alg : source_tree_alg(tree);
+	const unsigned int alg = a->alg ? a->alg : source_alg(tree);
 	struct cairn_image_result res = {0};
 	struct cairn_error err = {0};
 	int r = written_digest(a, tree, format_of_choice(a->format, alg), alg, &res, &err);
@@ -85,7 +85,7 @@ static int digest_one(const struct args *a, const struct source *s, const struct
 /* An image that is there already: its own bytes, which need not be what we would write. */
 static int digest_image(const struct source *s, const struct cairn_tree *tree, const char *text)
 {
-	const unsigned int alg = source_tree_alg(tree);
+	const unsigned int alg = source_alg(tree);
 	struct cairn_image_result res = {.format = s->format};
 	struct cairn_digest digests[2];
 	struct cairn_error err = {0};
@@ -115,7 +115,7 @@ static const struct variant {
 static int digest_all(const struct args *a, const struct source *s, const struct cairn_tree *tree,
 		      const char *text)
 {
-	const unsigned int only = s->kind == SOURCE_DIRECTORY ? 0 : source_tree_alg(tree);
+	const unsigned int only = s->kind == SOURCE_DIRECTORY ? 0 : source_alg(tree);
 	int status = EXIT_DONE;
 
 	for (size_t i = 0; i < ARRAY_SIZE(variants); i++) {
@@ -140,8 +140,10 @@ static int digest_source(const struct args *a, const char *name, const char *tex
 	struct source s cleanup_source = SOURCE_INIT;
 	struct cairn_tree *tree cleanup_tree = NULL;
 	unsigned int algs = a->all ? BOTH_ALGS : a->alg ? CAIRN_ALG_BIT(a->alg) : 0;
-	int status = source_open(name, &a->source, &s);
+	int status = source_open(name, &s);
 
+	if (status == EXIT_DONE)
+		status = source_check_args(&s, 1, &a->source);
 	if (status == EXIT_DONE)
 		status = source_load(&s, &a->source, algs, NULL, &tree, NULL);
 	if (status != EXIT_DONE)

@@ -33,7 +33,9 @@ static int run(const struct command *self, int argc, char **argv)
 	path = nr > 1 ? argv[2] : NULL;
 	out_json = a.json;
 
-	status = source_open(argv[1], &a.source, &source);
+	status = source_open(argv[1], &source);
+	if (status == EXIT_DONE)
+		status = source_check_args(&source, 1, &a.source);
 	if (status != EXIT_DONE)
 		return status;
 	if (a.alg && source.kind != SOURCE_DIRECTORY)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
-/* Finding a file in a tree, symbolic links included. */
+/*
+ * Finding a file in a tree, symbolic links included: `at` is where we stand, `todo` the components
+ * that are still to be entered; a link puts its target in front of them.
+ */
 #include "lookup.h"
 
 #include <errno.h>
@@ -11,113 +14,123 @@
 #define LINKS_MAX    40        /* as the kernel */
 #define PATH_CEILING (1 << 20) /* trees may be deeper than PATH_MAX, but not without end */
 
-static int first_entry(void *arg, const struct cairn_entry *entry)
-{
-	struct cairn_entry *ret = arg;
+struct lookup {
+	const struct cairn_tree *tree;
+	struct buf at;      /* "" is the root, else "/a/b" */
+	struct buf todo;    /* components */
+	size_t pos;         /* the next one in @todo */
+	uint32_t mode;      /* of what is @at */
+	struct buf target;  /* of the link that is @at */
+	unsigned int links; /* followed so far */
+};
 
-	*ret = *entry;
-	ret->path = NULL;
-	return -ECANCELED;
+static int note_entry(void *arg, const struct cairn_entry *entry)
+{
+	struct lookup *l = arg;
+	int r = 0;
+
+	l->mode = entry->mode;
+	l->target.len = 0;
+	if (S_ISLNK(entry->mode))
+		r = buf_put(&l->target, entry->payload, strlen(entry->payload));
+	return r < 0 ? r : -ECANCELED; /* this one only, not what is below */
 }
 
-/* The entry of exactly this name. */
-static int get_entry(const struct cairn_tree *tree, const char *path, struct cairn_entry *ret)
+/* Notes what is @at. */
+static int look(struct lookup *l)
 {
-	int r = cairn_tree_walk(tree, path, first_entry, ret, NULL);
+	int r = buf_put(&l->at, "", 1);
 
+	if (r < 0)
+		return r;
+	l->at.len--;
+	r = cairn_tree_walk(l->tree, l->at.len ? l->at.data : "/", note_entry, l, NULL);
 	return r == -ECANCELED ? 0 : r;
 }
 
-/* Removes the last component of @at; the root stays. */
-static void step_up(struct buf *at)
+static void leave(struct lookup *l)
 {
-	while (at->len && at->data[--at->len] != '/')
+	while (l->at.len && l->at.data[--l->at.len] != '/')
 		;
+	l->mode = S_IFDIR;
 }
 
-static int step_down(struct buf *at, const char *name, size_t len)
+static int enter(struct lookup *l, const char *name, size_t len)
 {
-	int r = buf_put(at, "/", 1);
-
-	return r < 0 ? r : buf_put(at, name, len);
-}
-
-/* What is still to be walked becomes TARGET/REST. */
-static int follow(struct buf *at, struct buf *todo, const char *target, size_t rest)
-{
-	struct buf next = BUF_INIT(PATH_CEILING);
 	int r;
 
-	step_up(at);
-	if (*target == '/')
-		at->len = 0;
-	r = buf_put(&next, target, strlen(target));
-	if (!r)
-		r = buf_put(&next, "/", 1);
-	if (!r)
-		r = buf_put(&next, todo->data + rest, todo->len - rest);
-	buf_fini(todo);
-	*todo = next;
-	return r;
-}
-
-/* Enters the component at @name; @*pos: where the rest begins, in @todo. */
-static int step(const struct cairn_tree *tree, struct buf *at, struct buf *todo, size_t *pos,
-		size_t len, unsigned int *links, struct cairn_entry *ret)
-{
-	const char *name = todo->data + *pos;
-	int r;
-
-	if (ret->path == NULL && !S_ISDIR(ret->mode))
+	if (!S_ISDIR(l->mode))
 		return -ENOTDIR;
-	*pos += len;
-	if (!len || (len == 1 && name[0] == '.'))
+	if (len == 1 && name[0] == '.')
 		return 0;
 	if (len == 2 && name[0] == '.' && name[1] == '.') {
-		step_up(at);
-		r = 0;
-	} else {
-		r = step_down(at, name, len);
+		leave(l);
+		return 0;
 	}
-	if (!r)
-		r = buf_put(at, "", 1); /* NUL for the walk */
+	r = buf_put(&l->at, "/", 1);
 	if (r < 0)
-		return r == -EFBIG ? -ENAMETOOLONG : r;
-	at->len--;
-
-	r = get_entry(tree, at->len ? at->data : "/", ret);
-	if (r < 0 || !S_ISLNK(ret->mode))
 		return r;
-	if (++*links > LINKS_MAX)
+	r = buf_put(&l->at, name, len);
+	return r < 0 ? r : look(l);
+}
+
+/* Leaves the link that is @at; its target comes next, then what was to come. */
+static int follow(struct lookup *l)
+{
+	int r;
+
+	if (++l->links > LINKS_MAX)
 		return -ELOOP;
-	r = follow(at, todo, ret->payload, *pos);
-	*pos = 0;
-	ret->mode = S_IFDIR; /* where the link stands */
+	leave(l);
+	if (l->target.len && l->target.data[0] == '/')
+		l->at.len = 0;
+	r = buf_put(&l->target, "/", 1);
+	if (r < 0)
+		return r;
+	r = buf_put(&l->target, l->todo.data + l->pos, l->todo.len - l->pos);
+	if (r < 0)
+		return r;
+	l->todo.len = 0;
+	l->pos = 0;
+	return buf_put(&l->todo, l->target.data, l->target.len);
+}
+
+static int lookup_all(struct lookup *l)
+{
+	int r = look(l);
+
+	while (!r && l->pos < l->todo.len) {
+		const char *name = l->todo.data + l->pos;
+		const char *end = memchr(name, '/', l->todo.len - l->pos);
+		const size_t len = end ? (size_t)(end - name) : l->todo.len - l->pos;
+
+		l->pos += len + (end != NULL);
+		if (len)
+			r = enter(l, name, len);
+		if (!r && S_ISLNK(l->mode))
+			r = follow(l);
+	}
 	return r == -EFBIG ? -ENAMETOOLONG : r;
 }
 
-int lookup_entry(const struct cairn_tree *tree, const char *path, struct cairn_entry *ret)
+int lookup_path(const struct cairn_tree *tree, const char *path, char **ret)
 {
-	struct buf at cleanup_buf = BUF_INIT(PATH_CEILING);
-	struct buf todo cleanup_buf = BUF_INIT(PATH_CEILING);
-	struct cairn_entry entry;
-	unsigned int links = 0;
-	size_t pos = 0;
-	int r = buf_put(&todo, path, strlen(path));
+	struct lookup l = {
+		.tree = tree,
+		.at = BUF_INIT(PATH_CEILING),
+		.todo = BUF_INIT(PATH_CEILING),
+		.target = BUF_INIT(PATH_CEILING),
+	};
+	int r = buf_put(&l.todo, path, strlen(path));
 
 	if (!r)
-		r = get_entry(tree, "/", &entry);
-	while (!r && pos < todo.len) {
-		const char *end = memchr(todo.data + pos, '/', todo.len - pos);
-		size_t len = end ? (size_t)(end - todo.data) - pos : todo.len - pos;
-
-		if (!len)
-			pos++;
-		else
-			r = step(tree, &at, &todo, &pos, len, &links, &entry);
+		r = lookup_all(&l);
+	if (!r) {
+		*ret = l.at.len ? strndup(l.at.data, l.at.len) : strdup("/");
+		r = *ret ? 0 : -ENOMEM;
 	}
-	if (r < 0)
-		return r == -EFBIG ? -ENAMETOOLONG : r;
-	*ret = entry;
-	return 0;
+	buf_fini(&l.at);
+	buf_fini(&l.todo);
+	buf_fini(&l.target);
+	return r;
 }

@@ -5,9 +5,9 @@
 
 #include <cairn/tree.h>
 
-/* The entry that @path leads to inside @tree; symbolic links stay inside the tree.
- * @ret: as from cairn_tree_walk(), but its path is NULL.
+/* The name without symbolic links that @path leads to inside @tree; links stay inside the tree.
+ * @ret: freed by the caller.
  * Returns 0; -ENOENT, -ENOTDIR, -ELOOP (more than 40 links), -ENAMETOOLONG; -ENOMEM. */
-int lookup_entry(const struct cairn_tree *tree, const char *path, struct cairn_entry *ret);
+int lookup_path(const struct cairn_tree *tree, const char *path, char **ret);
 
 #endif

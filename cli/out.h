@@ -58,7 +58,7 @@ int out_write(void *arg, const void *data, unsigned long size);
 
 enum cell_type {
 	CELL_NONE = 0, /* text "-", JSON null */
-	CELL_WORD,     /* printed as it is */
+	CELL_WORD,     /* words; what is in them from outside is escaped already */
 	CELL_NAME, /* bytes from outside; JSON: KEY, and KEY_hex as well when they are not UTF-8 */
 	CELL_NUMBER,
 	CELL_SIZE,    /* bytes; text "1.5 KiB", JSON a number */

@@ -55,7 +55,7 @@ static void cell_text(struct out *o, const struct cell *c, int width)
 		out_printf(o, "%*s", width, "-");
 		break;
 	case CELL_WORD:
-		out_puts(o, c->text);
+		out_words(o, c->text);
 		break;
 	case CELL_NAME:
 		out_name(o, c->text, c->len);

@@ -72,19 +72,25 @@ static int source_sort(struct source *s)
 	return EXIT_DONE;
 }
 
-static int check_args(const struct source *s, const struct source_args *a)
+int source_check_args(const struct source *s, size_t nr, const struct source_args *a)
 {
-	if (a->flags && s->kind != SOURCE_DIRECTORY)
+	bool directory = false, dump = false;
+
+	for (size_t i = 0; i < nr; i++) {
+		directory |= s[i].kind == SOURCE_DIRECTORY;
+		dump |= s[i].kind == SOURCE_DUMP;
+	}
+	if (a->flags && !directory)
 		return talk_usage("%s: not a directory, options for reading one do not apply",
 				  s->name);
 	if ((a->flags & CAIRN_SCAN_SKIP_XATTRS) && (a->flags & CAIRN_SCAN_USER_XATTRS))
 		return talk_usage("--skip-xattrs and --user-xattrs exclude each other");
-	if (a->strict && s->kind != SOURCE_DUMP)
+	if (a->strict && !dump)
 		return talk_usage("%s: --strict is for dump text only", s->name);
 	return EXIT_DONE;
 }
 
-int source_open(const char *name, const struct source_args *a, struct source *ret)
+int source_open(const char *name, struct source *ret)
 {
 	struct source s cleanup_source = {.name = name};
 	int status;
@@ -97,9 +103,6 @@ int source_open(const char *name, const struct source_args *a, struct source *re
 		s.name = "standard input";
 
 	status = source_sort(&s);
-	if (status != EXIT_DONE)
-		return status;
-	status = check_args(&s, a);
 	if (status != EXIT_DONE)
 		return status;
 
@@ -161,7 +164,7 @@ int source_tree(const char *name, struct cairn_tree **ret)
 {
 	struct source s cleanup_source = SOURCE_INIT;
 	const struct source_args a = {0};
-	int status = source_open(name, &a, &s);
+	int status = source_open(name, &s);
 
 	if (status != EXIT_DONE)
 		return status;
@@ -176,7 +179,7 @@ static int note_alg(void *arg, const struct cairn_entry *entry)
 	return entry->digest.alg ? -ECANCELED : 0;
 }
 
-unsigned int source_tree_alg(const struct cairn_tree *tree)
+unsigned int source_alg(const struct cairn_tree *tree)
 {
 	unsigned int alg = 0;
 

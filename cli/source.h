@@ -62,10 +62,12 @@ const char *alg_name(unsigned int alg);
 /* Threads to use for @jobs, the option's value. */
 unsigned int jobs_of(unsigned int jobs);
 
-/* Opens @name and tells what it is. Checks that @a has no option that cannot concern it.
- * Returns EXIT_DONE, or an exit status after telling why not. */
-int source_open(const char *name, const struct source_args *a, struct source *ret);
+/* Opens @name and tells what it is. Returns EXIT_DONE, or an exit status after telling why not. */
+int source_open(const char *name, struct source *ret);
 void source_close(struct source *s);
+
+/* EXIT_USAGE, and says so, when @a has an option that concerns none of the @nr sources. */
+int source_check_args(const struct source *s, size_t nr, const struct source_args *a);
 
 /* Reads the tree. Of a directory: with digests @algs, into @store (both as struct
  * cairn_scan_options), counting in @ret_scan (may be NULL).
@@ -78,7 +80,7 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 int source_tree(const char *name, struct cairn_tree **ret);
 
 /* The algorithm of the digests in @tree, 0 when there is none. */
-unsigned int source_tree_alg(const struct cairn_tree *tree);
+unsigned int source_alg(const struct cairn_tree *tree);
 
 DEFINE_CLEANUP(struct cairn_tree *, tree, cairn_tree_free)
 DEFINE_CLEANUP(struct cairn_store *, store, cairn_store_close)

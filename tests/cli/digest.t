@@ -38,17 +38,11 @@ Of a directory every variant, from one reading; the same as `build` makes.
   $ cairn digest --all tree | while read -r format alg digest; do
   > [ "$(cairn build -q tree -o x --format $format --alg $alg)" = "$digest" ] && echo "$format $alg ${#digest}"
   > done
-  2> cairn: build: --format: one of auto|0|1|2|v0|v1|v2, not 'V0'
-  2> Try 'cairn build -h'.
-  2> cairn: build: --format: one of auto|0|1|2|v0|v1|v2, not 'V1'
-  2> Try 'cairn build -h'.
-  2> cairn: build: --format: one of auto|0|1|2|v0|v1|v2, not 'V1'
-  2> Try 'cairn build -h'.
-  2> cairn: build: --format: one of auto|0|1|2|v0|v1|v2, not 'V2'
-  2> Try 'cairn build -h'.
-  2> cairn: build: --format: one of auto|0|1|2|v0|v1|v2, not 'V2'
-  2> Try 'cairn build -h'.
-  [1]
+  V0 sha256 64
+  V1 sha256 64
+  V1 sha512 128
+  V2 sha256 64
+  V2 sha512 128
 
   $ cairn digest tree --format 0 --alg sha512
   2> cairn: digest: tree: format V0 has SHA-256 digests only
@@ -60,8 +54,7 @@ Of a directory every variant, from one reading; the same as `build` makes.
   [2]
 
   $ cairn digest $GOLDEN/05-hardlink.dump --alg sha512
-  2> cairn: digest: $GOLDEN/05-hardlink.dump: format V0 has SHA-256 digests only
-  [2]
+  f3ebba21515dcc60eb3e7357703cf390fe392e6188abb08545c3d06917c31fa45d39856b4e2702f3fd3f40964a9ad3173d6b8044eb7ebfa48894489f4c2a990b
 
 What one source does wrong does not keep the others from being told.
 
