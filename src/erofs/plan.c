@@ -255,7 +255,7 @@ static int place_all(struct erofs_plan *p, struct cairn_error *err)
 	if (!xattrs)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->nr_inodes; i++) {
-		const struct node *n = p->inode[i];
+		const struct node *n = plan_inode(p, i);
 		struct shape shape;
 
 		if (S_ISDIR(n->mode))

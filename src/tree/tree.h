@@ -173,19 +173,22 @@ int tree_seal(struct tree *t, bool compat, struct cairn_error *err);
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-/* How far ahead of a walk over entries[] nodes are fetched: they lie in memory in the order of the
- * source, not of the walk. entries[] is that much longer than nr_entries. */
+/* How far ahead of a walk nodes are fetched: they lie in memory in the order of the source, mostly
+ * not that of the walk. entries[] is that much longer than nr_entries. */
 #define TREE_AHEAD 12
+
+/* The node, its name behind it, and often the digest behind that. */
+static inline void node_prefetch(const struct node *n)
+{
+	__builtin_prefetch((const char *)n);
+	__builtin_prefetch((const char *)n + 64);
+	__builtin_prefetch((const char *)n + 128);
+}
 
 /* entries[@i], for walks over all of them in order. */
 static inline struct node *tree_entry(const struct tree *t, uint32_t i)
 {
-	const char *ahead = (const char *)t->entries[i + TREE_AHEAD];
-
-	/* The node, its name behind it, and mostly the digest behind that. */
-	__builtin_prefetch(ahead);
-	__builtin_prefetch(ahead + 64);
-	__builtin_prefetch(ahead + 128);
+	node_prefetch(t->entries[i + TREE_AHEAD]);
 	return t->entries[i];
 }
 
