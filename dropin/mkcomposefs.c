@@ -247,6 +247,48 @@ static struct cairn_tree *tree_from_text(const struct request *r)
 	die_code(code, "cannot write file");
 }
 
+/* The path in a sentence `VERB PATH: words` of a scan of @source, cut out of it; NULL when it is about
+ * something else. */
+static char *path_in(char *sentence, const char *source, int code)
+{
+	static const char *const verbs[] = {
+		"open ",           "stat ", "read link ", "list xattrs of ",
+		"read xattrs of ", "list ", "read "};
+	const char *words = strerror(-code);
+	size_t source_len = strlen(source);
+	size_t len;
+
+	while (source_len > 1 && source[source_len - 1] == '/')
+		source_len--;
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (!strncmp(sentence, verbs[i], strlen(verbs[i]))) {
+			sentence += strlen(verbs[i]);
+			break;
+		}
+	}
+	if (strncmp(sentence, source, source_len))
+		return NULL;
+
+	len = strlen(sentence);
+	if (len > strlen(words) + 2 && !strcmp(sentence + len - strlen(words), words))
+		sentence[len - strlen(words) - 2] = '\0';
+	return sentence;
+}
+
+/* The reference lists first, then computes digests, then copies, and has a message for each. */
+static _Noreturn void die_scan(const struct request *r, struct cairn_error *error)
+{
+	bool is_copy = strstr(error->text, ": copy to the store: ");
+	char *path = path_in(error->text, r->source, error->code);
+	struct stat st;
+
+	if (!path || is_copy)
+		die_code(error->code, "cannot fill store");
+	if (!lstat(path, &st) && S_ISREG(st.st_mode))
+		die_code(error->code, "error computing digest");
+	die_code(error->code, "error accessing %s", path);
+}
+
 static struct cairn_tree *tree_from_directory(const struct request *r)
 {
 	struct cairn_scan_options options = {
@@ -274,7 +316,7 @@ static struct cairn_tree *tree_from_directory(const struct request *r)
 	code = cairn_tree_from_directory(AT_FDCWD, r->source, &options, &tree, NULL, &error);
 	cairn_store_close(options.store);
 	if (code < 0)
-		errx(EXIT_FAILURE, "error accessing %s", error.text);
+		die_scan(r, &error);
 	return tree;
 }
 

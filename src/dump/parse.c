@@ -147,10 +147,18 @@ static void split_line(const char *text, size_t len, struct line *l)
 	const char *end = text + len;
 
 	for (int i = 0; i < NR_FIELDS; i++) {
-		const char *space = (const char *)memchr(text, ' ', (size_t)(end - text));
+		const char *space = text;
 
-		l->field[i] = (struct span){text, (size_t)((space ? space : end) - text)};
-		text = space ? space + 1 : end;
+		/* Numbers are short; the others are worth a call. */
+		if (i >= SIZE && i <= MTIME) {
+			while (space < end && *space != ' ')
+				space++;
+		} else {
+			space = (const char *)memchr(text, ' ', (size_t)(end - text));
+			space = space ? space : end;
+		}
+		l->field[i] = (struct span){text, (size_t)(space - text)};
+		text = space < end ? space + 1 : end;
 	}
 	l->xattrs = (struct span){text, (size_t)(end - text)};
 }
@@ -430,7 +438,8 @@ static int fill_node(struct dump_parser *p, struct node *n, const struct line *l
 		return r;
 
 	/* dump-format §2: the reference looks at the result of these two only when UID is 0. */
-	lax = (uint32_t)uid && !(p->flags & CAIRN_DUMP_STRICT);
+	lax = (uint32_t)uid &&
+	      (p->flags & (CAIRN_DUMP_STRICT | CAIRN_DUMP_COMPAT)) != CAIRN_DUMP_STRICT;
 	if (lax) {
 		if (!field_number(l->field[GID], 10, &gid))
 			gid = 0;

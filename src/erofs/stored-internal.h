@@ -29,8 +29,8 @@ struct stored_xattr {
 	const char *name;  /* whole, NUL-terminated; the suffix is its end */
 	const char *value; /* NULL: made when it is written (metacopy, redirect) */
 	uint32_t value_len;
-	uint32_t pair; /* number, PAIR_METACOPY or PAIR_REDIRECT */
-	uint8_t name_len;
+	uint32_t pair;     /* number, PAIR_METACOPY or PAIR_REDIRECT */
+	uint16_t name_len; /* 263 at most, when it is escaped */
 	uint8_t suffix_len;
 	uint8_t index;  /* of the prefix */
 	uint8_t filter; /* bit number in the name filter */
@@ -61,7 +61,8 @@ struct shared_xattr {
 	const char *name;
 	const char *value;
 	uint32_t value_len;
-	uint8_t name_len, suffix_len, index;
+	uint16_t name_len;
+	uint8_t suffix_len, index;
 	uint32_t *place; /* where its offset in the area goes */
 };
 

@@ -24,7 +24,7 @@ static void name_xattr(struct stored_xattr *x, const char *name, size_t len, int
 
 	x->index = (uint8_t)xattr_prefix_index(name, len, format == CAIRN_FORMAT_V2, &prefix_len);
 	x->name = name;
-	x->name_len = (uint8_t)len;
+	x->name_len = (uint16_t)len;
 	x->suffix_len = (uint8_t)(len - prefix_len);
 	x->filter = (uint8_t)xattr_filter_bit(x->index, name + prefix_len, x->suffix_len);
 }
@@ -46,7 +46,7 @@ static int escape_name(struct stored *s, const struct xattr *x, struct stored_xa
 		name_xattr(out, x->name, x->name_len, s->format);
 		return 0;
 	}
-	/* 255 bytes less a prefix, stored in 8 bits: it fits (image-format §5.5). */
+	/* 263 bytes at most, of which the suffix, less `trusted.`, fits (image-format §5.5). */
 	name = (char *)arena_alloc_aligned(&s->arena, x->name_len + more - prefix + 1, 1);
 	if (!name)
 		return -ENOMEM;
@@ -121,7 +121,7 @@ static void find_marked(struct stored *s)
 	if (s->format == CAIRN_FORMAT_V2)
 		return;
 	for (uint32_t i = 1; i < s->tree->nr_entries; i++) {
-		const struct node *n = s->tree->entries[i];
+		const struct node *n = tree_entry(s->tree, i);
 
 		if (node_is_whiteout(n))
 			s->marked[n->parent->index / 8] |= (uint8_t)(1u << n->parent->index % 8);

@@ -73,6 +73,7 @@ int image_mount(const struct mount_plan *p, bool *ret_loop, struct cairn_error *
 	}
 	if (mnt < 0) {
 		error_prepend(err, "image: erofs");
+		plan_add_kernel_words(p, "erofs", err);
 		return mnt;
 	}
 

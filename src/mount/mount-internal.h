@@ -20,6 +20,7 @@ struct mount_plan {
 	int *base_fds;      /* options->nr_basedirs of them, priority order */
 	int upper_fd;       /* -1: none */
 	int work_fd;        /* -1: none */
+	int log;            /* the log of the kernel, -1: not to be read */
 	bool acl;           /* the image may hold ACLs */
 	bool hides_objects; /* the image has stubs over the names in an object directory */
 	bool verity;        /* overlayfs gets verity=require */
@@ -33,6 +34,9 @@ struct mount_plan {
 int plan_init(struct mount_plan *p, int image_fd, const char *target,
 	      const struct cairn_mount_options *options, struct cairn_error *err);
 void plan_fini(struct mount_plan *p);
+
+/* Adds what the kernel logged about file system @type since the last kernel_log_skip(). */
+void plan_add_kernel_words(const struct mount_plan *p, const char *type, struct cairn_error *err);
 
 /* --- image.c --------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "mount/mount-internal.h"
+#include "sys/kernel_log.h"
 #include "sys/mount_api.h"
 
 #define SOURCE            "composefs"
@@ -55,17 +56,32 @@ static int open_context(const struct mount_plan *p, struct cairn_error *err)
 
 /* --- by descriptor --------------------------------------------------------------------------- */
 
-static int set_layers_by_fd(const struct mount_plan *p, int fs, int statfs_layer, int image,
-			    struct cairn_error *err)
+/* With an upper directory the numbers are already those of its file system. Without the layer the
+ * mount is as good, so what went wrong with it is not told. */
+static int statfs_layer(const struct mount_plan *p, int image)
 {
-	int r = 0;
+	if (p->upper_fd >= 0 || p->options->flags & (CAIRN_MOUNT_IMAGE_STATFS | CAIRN_MOUNT_COMPAT))
+		return -1;
+	return statfs_mount(p, image, NULL);
+}
 
-	if (statfs_layer >= 0)
-		r = fs_set_fd(fs, "lowerdir+", statfs_layer, err);
-	if (r == 0)
-		r = fs_set_fd(fs, "lowerdir+", image, err);
-	if (r < 0) /* the mounts are good: it is the kernel that cannot take them */
-		return LACKING;
+/* The layers that hold names. They are good mounts: when they are refused, it is because this kernel
+ * does not take mounts that hang nowhere. */
+static int set_names_by_fd(int fs, int statfs, int image)
+{
+	if (statfs >= 0) {
+		/* Two file systems under one mount: xino makes their inode numbers unique and puts
+		 * all of them on one device, as they are without this layer. */
+		if (fs_set_string(fs, "xino", "on", NULL) < 0 ||
+		    fs_set_fd(fs, "lowerdir+", statfs, NULL) < 0)
+			return LACKING;
+	}
+	return fs_set_fd(fs, "lowerdir+", image, NULL) < 0 ? LACKING : 0;
+}
+
+static int set_dirs_by_fd(const struct mount_plan *p, int fs, struct cairn_error *err)
+{
+	int r;
 
 	for (size_t i = 0; i < p->options->nr_basedirs; i++) {
 		r = fs_set_fd(fs, "datadir+", p->base_fds[i], err);
@@ -74,29 +90,25 @@ static int set_layers_by_fd(const struct mount_plan *p, int fs, int statfs_layer
 			return r;
 		}
 	}
-	if (p->upper_fd >= 0) {
-		r = fs_set_fd(fs, "upperdir", p->upper_fd, err);
-		if (r == 0)
-			r = fs_set_fd(fs, "workdir", p->work_fd, err);
-	}
-	return r;
+	if (p->upper_fd < 0)
+		return 0;
+	r = fs_set_fd(fs, "upperdir", p->upper_fd, err);
+	return r < 0 ? r : fs_set_fd(fs, "workdir", p->work_fd, err);
 }
 
 static int mount_by_descriptor(const struct mount_plan *p, int image, struct cairn_error *err)
 {
-	cleanup_fd int statfs_layer = -1;
+	cleanup_fd int statfs = -1; /* open until overlayfs has its own hold on the mount */
 	cleanup_fd int fs = open_context(p, err);
 	int r;
 
 	if (fs < 0)
 		return fs;
 
-	/* With an upper directory the numbers are already those of its file system. */
-	if (p->upper_fd < 0 &&
-	    !(p->options->flags & (CAIRN_MOUNT_IMAGE_STATFS | CAIRN_MOUNT_COMPAT)))
-		statfs_layer = statfs_mount(p, image, NULL);
-
-	r = set_layers_by_fd(p, fs, statfs_layer, image, err);
+	statfs = statfs_layer(p, image);
+	r = set_names_by_fd(fs, statfs, image);
+	if (r == 0)
+		r = set_dirs_by_fd(p, fs, err);
 	if (r < 0)
 		return r;
 
@@ -127,6 +139,21 @@ static int set_path(int fs, const char *key, const char *path, struct cairn_erro
 	return fs_set_string(fs, key, link, err);
 }
 
+/* The kernel takes backslashes out of these two parameters, other than out of the layers'. */
+static int set_escaped_path(int fs, const char *key, const char *path, struct cairn_error *err)
+{
+	cleanup_buf struct buf b = BUF_INIT(OPTION_STRING_MAX);
+	int r = option_put_path(&b, path);
+
+	if (r == 0)
+		r = buf_put(&b, "", 1);
+	if (r < 0)
+		return error_errno(err, r, "%s %s", key, path);
+
+	/* The way that is taken instead of a long path has nothing in it to be escaped. */
+	return set_path(fs, key, b.len <= FS_VALUE_MAX ? b.data : path, err);
+}
+
 static int mount_by_path(const struct mount_plan *p, struct cairn_error *err)
 {
 	const struct cairn_mount_options *o = p->options;
@@ -143,9 +170,9 @@ static int mount_by_path(const struct mount_plan *p, struct cairn_error *err)
 	for (size_t i = 0; i < o->nr_basedirs && r == 0; i++)
 		r = set_path(fs, "datadir+", o->basedirs[i], err);
 	if (o->upperdir && r == 0)
-		r = set_path(fs, "upperdir", o->upperdir, err);
+		r = set_escaped_path(fs, "upperdir", o->upperdir, err);
 	if (o->workdir && r == 0)
-		r = set_path(fs, "workdir", o->workdir, err);
+		r = set_escaped_path(fs, "workdir", o->workdir, err);
 	if (r == 0)
 		r = fs_create(fs, err);
 	return r < 0 ? r : fs_mount(fs, 0, err);
@@ -155,7 +182,7 @@ static int mount_by_path(const struct mount_plan *p, struct cairn_error *err)
 
 static int mount_string(const struct mount_plan *p, const char *separator, struct cairn_error *err)
 {
-	__attribute__((__cleanup__(buf_fini))) struct buf b = BUF_INIT(OPTION_STRING_MAX);
+	cleanup_buf struct buf b = BUF_INIT(OPTION_STRING_MAX);
 	int r = option_string(&b, p, WORKSHOP_DIR, separator);
 
 	if (r == -EFBIG)
@@ -168,7 +195,7 @@ static int mount_string(const struct mount_plan *p, const char *separator, struc
 
 	/* On top of the image, which the path led to until now: in here nobody minds. */
 	if (mount(SOURCE, WORKSHOP_DIR, "overlay", 0, b.data) < 0)
-		return error_errno(err, -errno, "mount (the kernel log may say why)");
+		return error_errno(err, -errno, "mount");
 	return mount_clone(WORKSHOP_DIR, err);
 }
 
@@ -234,6 +261,7 @@ static int in_workshop(void *arg)
 		if (!(job->ways & workshop_ways[i].way))
 			continue;
 		job->way = workshop_ways[i].way;
+		kernel_log_skip(job->plan->log);
 		r = workshop_ways[i].mount(job->plan, job->err);
 	}
 	return r;
@@ -258,6 +286,7 @@ int overlay_mount(const struct mount_plan *p, int image, unsigned int ways, unsi
 	}
 	if (r < 0) {
 		error_prepend(err, "overlayfs");
+		plan_add_kernel_words(p, "overlayfs", err);
 		return r;
 	}
 	*ret_way = job.way;

@@ -6,12 +6,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/bytes.h"
 #include "base/hex.h"
 #include "mount/mount-internal.h"
 #include "sys/io.h"
+#include "sys/kernel_log.h"
 #include "sys/verity.h"
 
 /* image-format §1.1 */
@@ -264,6 +266,7 @@ int plan_init(struct mount_plan *p, int image_fd, const char *target,
 		.target_fd = -1,
 		.upper_fd = -1,
 		.work_fd = -1,
+		.log = kernel_log_open(),
 	};
 
 	r = check_options(options, err);
@@ -295,4 +298,19 @@ void plan_fini(struct mount_plan *p)
 	cleanup_fd_p(&p->target_fd);
 	cleanup_fd_p(&p->upper_fd);
 	cleanup_fd_p(&p->work_fd);
+	cleanup_fd_p(&p->log);
+}
+
+void plan_add_kernel_words(const struct mount_plan *p, const char *type, struct cairn_error *err)
+{
+	char words[CAIRN_ERROR_TEXT_MAX];
+	size_t len;
+
+	if (!err)
+		return;
+	kernel_log_words(p->log, type, words, sizeof(words));
+	if (!words[0])
+		return;
+	len = strlen(err->text);
+	snprintf(err->text + len, sizeof(err->text) - len, " (%s)", words);
 }

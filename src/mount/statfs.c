@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * The layer that makes df(1) truthful: a tmpfs above the image that holds nothing but a root that looks
- * like the image's. docs/design/df.md has the argument and the figures.
+ * The layer that makes df(1) truthful: a tmpfs above the image that holds nothing, with a root that
+ * looks like the image's and the store's free space. docs/design/df.md has the argument.
  *
  * Invariants:
  *  1. No path ever leads to it, and the descriptors to it are closed before cairn_mount() returns.
@@ -23,6 +23,12 @@
 #define PRIVATE_PREFIX "trusted.overlay."
 /* … and shows these without one "overlay.": they are ordinary attributes of the image's root. */
 #define ESCAPED_PREFIX "trusted.overlay.overlay."
+
+/* tmpfs counts inodes in KiB, in an unsigned long. */
+#define INODES_MAX (1ull << 50)
+
+/* Inodes above those of the store: the root itself, and room for its xattrs, 1 KiB for each. */
+#define SPARE_INODES 65
 
 static bool has_prefix(const char *s, const char *prefix)
 {
@@ -81,23 +87,37 @@ static int copy_facts(int image, int layer)
 	return 0;
 }
 
-/* The numbers: what is free in the store, as size and free alike, for inodes too. */
+static int set_number(int fs, const char *key, unsigned long long n, struct cairn_error *err)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", n);
+	return fs_set_string(fs, key, text, err);
+}
+
+/*
+ * What is available in the store is both size and available here: tmpfs cannot seem fuller than it is.
+ * Of the store's three numbers that is the one that somebody acts on.
+ *
+ * To tmpfs 0 means "no limit", and it then shows no number at all: what is wanted for a file system
+ * without numbers of its own (btrfs has none for inodes), but a full one has one page left.
+ */
 static int set_numbers(int fs, int store, struct cairn_error *err)
 {
+	unsigned long long bytes = 0, inodes = 0;
 	struct statfs st;
-	char text[32];
 	int r;
 
 	if (fstatfs(store, &st) < 0)
 		return error_errno(err, -errno, "statfs");
 
-	snprintf(text, sizeof(text), "%llu",
-		 (unsigned long long)st.f_bavail * (unsigned long long)st.f_bsize);
-	r = fs_set_string(fs, "size", text, err);
-	if (r < 0)
-		return r;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)st.f_ffree);
-	return fs_set_string(fs, "nr_inodes", text, err);
+	if (st.f_blocks)
+		bytes = MAX((unsigned long long)st.f_bavail * (unsigned long long)st.f_bsize, 1);
+	if (st.f_files)
+		inodes = MIN((unsigned long long)st.f_ffree, INODES_MAX) + SPARE_INODES;
+
+	r = set_number(fs, "size", bytes, err);
+	return r < 0 ? r : set_number(fs, "nr_inodes", inodes, err);
 }
 
 int statfs_mount(const struct mount_plan *p, int image, struct cairn_error *err)

@@ -55,9 +55,7 @@ static int refused(int fs, int code, struct cairn_error *err, const char *step, 
 {
 	char words[CAIRN_ERROR_TEXT_MAX];
 
-	if (!err)
-		return code;
-
+	/* Also without @err: they belong to this step, not to the next one that fails. */
 	kernel_words(fs, words, sizeof(words));
 	return error_errno(err, code, "%s%s%s%s%s", step, value ? "=" : "", value ? value : "",
 			   words[0] ? ": " : "", words);

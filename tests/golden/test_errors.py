@@ -43,7 +43,7 @@ def test_lax_accepts(name):
 @pytest.mark.parametrize('name', [n for n in NAMES if not is_strict(n)])
 def test_cairn(name, tmp_path):
     result = run('cairn', 'build', dump(name), '-o', tmp_path / 'i')
-    assert result.returncode == 1
+    assert result.returncode in (1, 2, 4)
     assert result.stdout == b''
     assert result.stderr.startswith(b'cairn: ') and result.stderr.count(b'\n') == 1
     assert os.listdir(tmp_path) == []
@@ -65,10 +65,10 @@ def test_missing_newline(size):
     text = b'/ 0 40755 2 0 0 0 0.0 - - -\n'
     line = b'/%s 0 100644 1 0 0 0 0.0 - - -\n'
     number = 0
-    while len(text) < size - 600:
+    while size - len(text) > 270:
         text += line % (b'%0200d' % number)
         number += 1
-    text += line % (b'x' * (size - len(text) - len(line) + 3))
-    text = text[:-1] if len(text) == size + 1 else text
+    text += (line % (b'x' * (size + 1 - len(text) - len(line) + 2)))[:-1]
+    assert len(text) == size
     result = run('mkcomposefs', '--print-digest-only', '--from-file', '-', stdin=text, env=STRICT)
     assert (result.returncode, result.stderr) == (1, b'mkcomposefs: Missing trailing newline\n')

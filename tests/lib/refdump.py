@@ -319,10 +319,11 @@ def parse(data, strict=False):
     """The root of the tree that @data describes."""
     parser = Parser(strict)
     lines = data.split(b'\n')
-    if not lines[-1]:
-        lines.pop()
-    elif strict:
-        raise DumpError('Missing trailing newline')
+    unfinished = lines.pop()
     for line in lines:
         parser.line(line)
+    if unfinished:
+        parser.line(unfinished)
+        if strict:
+            raise DumpError('Missing trailing newline')
     return parser.finish()

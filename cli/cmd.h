@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* The subcommands, one a file: cmd_NAME.c. */
+#ifndef CLI_CMD_H
+#define CLI_CMD_H
+
+#include "cli.h"
+
+extern const struct command cmd_build;
+extern const struct command cmd_cat;
+extern const struct command cmd_check;
+extern const struct command cmd_completion;
+extern const struct command cmd_diff;
+extern const struct command cmd_digest;
+extern const struct command cmd_dump;
+extern const struct command cmd_help;
+extern const struct command cmd_ls;
+extern const struct command cmd_measure;
+extern const struct command cmd_mount;
+extern const struct command cmd_objects;
+extern const struct command cmd_umount;
+extern const struct command cmd_version;
+
+#endif

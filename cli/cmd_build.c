@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* cairn build: an image, and the store with the contents, in one reading of the source. */
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+
+#include "cmd.h"
+#include "source.h"
+
+struct args {
+	struct source_args source;
+	const char *output, *store;
+	unsigned int format, alg;
+	bool json, verbose;
+};
+
+static const struct opt opts[] = {
+	OPT_FILE(struct args, output, 'o', "output", "IMAGE",
+		 "where to write the image, - for standard output"),
+	OPT_DIR(struct args, store, 's', "store", "DIR",
+		"put the contents of the files of a directory there"),
+	OPT_CHOICE(struct args, format, 'f', "format", "FORMAT", FORMAT_CHOICES,
+		   "format of the image: auto (default), 0, 1 or 2"),
+	OPT_ALG(struct args, alg,
+		"digest algorithm (default: that of the store or source, sha256)"),
+	OPTS_SOURCE(struct args, source),
+	OPT_BOOL(struct args, verbose, 'v', "verbose", 1,
+		 "the summary even where standard error is no terminal"),
+	OPT_JSON(struct args, json),
+	OPT_END,
+};
+
+/* What there is to tell at the end. */
+struct report {
+	struct cairn_image_result image;
+	struct cairn_scan_result scan;
+	double seconds;
+};
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static int open_store(const struct args *a, struct cairn_store **ret)
+{
+	struct cairn_error err = {0};
+	int r = cairn_store_open(a->store, CAIRN_STORE_CREATE, ret, &err);
+
+	if (r < 0)
+		return talk_error(r, &err, NULL);
+	if (a->alg && cairn_store_set_alg(*ret, a->alg) < 0)
+		return talk_usage("%s: has objects of the other algorithm, not --alg %s", a->store,
+				  alg_name(a->alg));
+	return EXIT_DONE;
+}
+
+/* @ret_alg: the algorithm that the image is to have. */
+static int load(const struct args *a, const struct source *s, struct cairn_tree **ret,
+		struct cairn_scan_result *ret_scan, unsigned int *ret_alg)
+{
+	struct cairn_store *store cleanup_store = NULL;
+	unsigned int alg = a->alg;
+	int status;
+
+	if (a->store) {
+		status = open_store(a, &store);
+		if (status != EXIT_DONE)
+			return status;
+		alg = cairn_store_alg(store);
+	}
+	status = source_load(s, &a->source, alg ? CAIRN_ALG_BIT(alg) : 0, store, ret, ret_scan);
+	if (status == EXIT_DONE)
+		*ret_alg = alg ? alg : source_alg(*ret);
+	return status;
+}
+
+static int write_image(const struct args *a, const struct cairn_tree *tree, unsigned int alg,
+		       struct cairn_image_result *ret)
+{
+	struct cairn_error err = {0};
+	struct progress progress;
+	struct cairn_image_options options = {
+		.format = format_of_choice(a->format, alg),
+		.alg = alg,
+		.jobs = jobs_of(a->source.jobs),
+		.progress = progress_tick,
+		.progress_arg = &progress,
+	};
+	const bool to_stdout = !strcmp(a->output, "-");
+	int r;
+
+	if (to_stdout) {
+		options.write = out_write;
+		options.write_arg = &out_result;
+	}
+	interrupt_hold();
+	progress_start(&progress, &progress_stderr, "writing", "inodes", a->source.quiet);
+	if (to_stdout)
+		r = cairn_image_write(tree, &options, ret, &err);
+	else
+		r = cairn_image_write_file(tree, AT_FDCWD, a->output, &options, ret, &err);
+	progress_stop(&progress);
+	interrupt_release();
+
+	if (out_result.error)
+		return EXIT_FAILED; /* main() tells it */
+	return r < 0 ? talk_error(r, &err, NULL) : EXIT_DONE;
+}
+
+static const char *summary_of(const struct args *a, const struct source *s)
+{
+	if (a->store)
+		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
+		       "{bytes}; stored {new_objects} new objects, {new_bytes}, {reflinked} "
+		       "reflinked; {seconds}\n";
+	if (s->kind == SOURCE_DIRECTORY)
+		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
+		       "{bytes}; {seconds}\n";
+	return "{image}: {format} {alg}, {size}, {inodes} inodes; {seconds}\n";
+}
+
+static void report_row(const struct args *a, const struct source *s, const struct report *r)
+{
+	static const char *const keys[] = {
+		"source", "image", "digest",      "alg",       "format",    "size",    "inodes",
+		"files",  "bytes", "new_objects", "new_bytes", "reflinked", "seconds", NULL};
+	const bool scanned = s->kind == SOURCE_DIRECTORY;
+	const struct cell cells[] = {
+		cell_name(s->name),
+		cell_name(a->output),
+		cell_digest(&r->image.digest),
+		cell_word(alg_name(r->image.digest.alg)),
+		cell_word(format_name(r->image.format)),
+		cell_size(r->image.size),
+		cell_number(r->image.inodes),
+		scanned ? cell_number(r->scan.files) : cell_none(),
+		scanned ? cell_size(r->scan.bytes) : cell_none(),
+		a->store ? cell_number(r->scan.new_objects) : cell_none(),
+		a->store ? cell_size(r->scan.new_bytes) : cell_none(),
+		a->store ? cell_number(r->scan.reflinked) : cell_none(),
+		cell_seconds(r->seconds),
+	};
+
+	if (strcmp(a->output, "-"))
+		out_row(keys, "{digest}\n", cells);
+	if (a->verbose || (!a->source.quiet && !a->json && isatty(STDERR_FILENO)))
+		out_text(&out_talk, keys, summary_of(a, s), cells);
+}
+
+static int check_args(const struct args *a)
+{
+	if (!a->output)
+		return talk_usage("--output is missing");
+	if (strcmp(a->output, "-"))
+		return EXIT_DONE;
+	if (a->json)
+		return talk_usage("--json and the image cannot both go to standard output");
+	if (isatty(STDOUT_FILENO))
+		return talk_usage("will not write an image to a terminal");
+	return EXIT_DONE;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	struct args a = {0};
+	struct source source cleanup_source = SOURCE_INIT;
+	struct cairn_tree *tree cleanup_tree = NULL;
+	struct report report = {0};
+	const double start = now();
+	unsigned int alg;
+	int status;
+
+	if (opt_parse(self, argc, argv, &a) < 0)
+		return EXIT_USAGE;
+	out_json = a.json;
+
+	status = check_args(&a);
+	if (status == EXIT_DONE)
+		status = source_open(argv[1], &source);
+	if (status == EXIT_DONE)
+		status = source_check_args(&source, 1, &a.source);
+	if (status != EXIT_DONE)
+		return status;
+	if (a.store && source.kind != SOURCE_DIRECTORY)
+		return talk_usage("%s: --store needs a directory, this has no contents to store",
+				  source.name);
+
+	status = load(&a, &source, &tree, &report.scan, &alg);
+	if (status == EXIT_DONE)
+		status = write_image(&a, tree, alg, &report.image);
+	if (status != EXIT_DONE)
+		return status;
+	report.seconds = now() - start;
+	report_row(&a, &source, &report);
+	return EXIT_DONE;
+}
+
+const struct command cmd_build = {
+	.name = "build",
+	.operands = "SOURCE -o IMAGE",
+	.summary = "make an image of a directory, a dump text or another image",
+	.notes = "Prints the fs-verity digest of the image.",
+	.opts = opts,
+	.min = 1,
+	.max = 1,
+	.first = OPERAND_FILE,
+	.run = run,
+};

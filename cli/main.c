@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * cairn(1): the table of subcommands and the way into them.
+ *
+ * Nothing is done here that the command did not ask for: a command starts in a millisecond.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cli.h"
+#include "cmd.h"
+
+const struct command *const commands[] = {
+	&cmd_build,   &cmd_digest,  &cmd_mount, &cmd_umount,     &cmd_ls,
+	&cmd_dump,    &cmd_objects, &cmd_cat,   &cmd_diff,       &cmd_check,
+	&cmd_measure, &cmd_version, &cmd_help,  &cmd_completion, NULL,
+};
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	}
+	return NULL;
+}
+
+static const struct command *find_or_alias(const char *word)
+{
+	if (!strcmp(word, "-h") || !strcmp(word, "--help"))
+		return &cmd_help;
+	if (!strcmp(word, "--version"))
+		return &cmd_version;
+	return command_find(word);
+}
+
+/* A full disk under standard output must not look like success. */
+static int finish(int status)
+{
+	int r = out_flush(&out_result);
+
+	if (r < 0 && status == EXIT_DONE) {
+		talk("standard output: %s", strerror(-r));
+		status = EXIT_FAILED;
+	}
+	out_flush(&out_talk);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *cmd;
+
+#ifndef NDEBUG
+	for (size_t i = 0; commands[i]; i++)
+		opt_audit(commands[i]);
+#endif
+	if (argc < 2)
+		return talk_usage("a command is missing");
+
+	cmd = find_or_alias(argv[1]);
+	if (!cmd)
+		return talk_usage("unknown command '%s'", argv[1]);
+
+	command_running = cmd;
+	return finish(cmd->run(cmd, argc - 1, argv + 1));
+}
