@@ -38,8 +38,8 @@ GUEST = {'vm'}
 # The builds: (label, directory, suites and folders that run under it; None: all).
 BUILDS = [
     ('', 'build', None),
-    ('asan', 'build-asan', {'unit', 'property', 'golden', 'dropin', 'cli', 'fuzz'}),
-    ('tsan', 'build-tsan', {'unit', 'property', 'cli'}),
+    ('asan', 'build-asan', {'unit', 'property', 'golden', 'dropin', 'cli', 'system', 'fuzz'}),
+    ('tsan', 'build-tsan', {'unit', 'cli', 'system'}),
 ]
 
 # Sanitised programs are slower.
