@@ -27,6 +27,7 @@ struct cairn_image_options {
 	void *write_arg;
 	unsigned int jobs;          /* 2 or more: hash and write in a second thread */
 	int compat;                 /* accept hard links to directories */
+	int sync;                   /* cairn_image_write_file(): return when the file is durable */
 	cairn_progress_fn progress; /* may be NULL */
 	void *progress_arg;
 };
@@ -45,8 +46,8 @@ CAIRN_API int cairn_image_write(const struct cairn_tree *tree,
 				const struct cairn_image_options *options,
 				struct cairn_image_result *ret, struct cairn_error *err);
 
-/* The same into file @path below @dirfd: under its final name only when it is complete and on
- * disk; what was there before is replaced. */
+/* The same into file @path below @dirfd, which gets its name only when it is complete; what had the
+ * name before is replaced in one step. */
 CAIRN_API int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char *path,
 				     const struct cairn_image_options *options,
 				     struct cairn_image_result *ret, struct cairn_error *err);

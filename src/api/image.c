@@ -6,11 +6,15 @@
  * is ready: a ring of buffers goes round between the two.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "api/api-internal.h"
 #include "digest/verity.h"
 #include "erofs/write.h"
+#include "sys/io.h"
+#include "sys/pending.h"
 #include "tree/objects.h"
 
 #define RING 4 /* buffers: one being filled, one being written, two to even out */
@@ -166,6 +170,65 @@ int cairn_image_write(const struct cairn_tree *tree, const struct cairn_image_op
 	r = write_planned(plan, options, alg, &result.digest);
 	if (r < 0)
 		return error_errno(err, r, "write the image");
+	if (ret)
+		*ret = result;
+	return 0;
+}
+
+static int write_pending(void *arg, const void *data, unsigned long size)
+{
+	return write_all(((const struct pending *)arg)->fd, data, size);
+}
+
+/* The directory of @path, and its last component. */
+static int open_parent(int dirfd, const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup_free char *dir = NULL;
+	int fd;
+
+	*ret_name = slash ? slash + 1 : path;
+	dir = slash ? strndup(path, (size_t)(slash + 1 - path)) : strdup(".");
+	if (!dir)
+		return -ENOMEM;
+	fd = openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char *path,
+			   const struct cairn_image_options *options,
+			   struct cairn_image_result *ret, struct cairn_error *err)
+{
+	struct pending file cleanup_pending = PENDING_INIT;
+	struct cairn_image_options to_file = *options;
+	struct cairn_image_result result;
+	cleanup_fd int parent = -1;
+	const char *name;
+	int r;
+
+	parent = open_parent(dirfd, path, &name);
+	if (parent < 0)
+		return error_errno(err, parent, "%s", path);
+	if (!*name)
+		return error_errno(err, -EISDIR, "%s", path);
+	r = pending_open(parent, ".cairn-", 0666, &file);
+	if (r < 0)
+		return error_errno(err, r, "%s", path);
+
+	to_file.write = write_pending;
+	to_file.write_arg = &file;
+	r = cairn_image_write(tree, &to_file, &result, err);
+	if (r < 0) {
+		error_prepend(err, "%s", path);
+		return r;
+	}
+	if (options->sync && fsync(file.fd) < 0)
+		return error_errno(err, -errno, "%s", path);
+	r = pending_replace(&file, name);
+	if (r < 0)
+		return error_errno(err, r, "%s", path);
+	if (options->sync && fsync(parent) < 0)
+		return error_errno(err, -errno, "%s", path);
 	if (ret)
 		*ret = result;
 	return 0;

@@ -7,7 +7,8 @@
 /* Blocks grow with the arena, so that a small tree stays small and a large one makes few system
  * calls. From mmap, so that freeing gives the memory back and untouched pages are never paid for. */
 #define BLOCK_MIN (64u << 10)
-#define BLOCK_MAX (8u << 20)
+#define BLOCK_MAX (32u << 20)
+#define HUGE_PAGE (2u << 20) /* larger blocks ask for pages of this size */
 
 struct arena_block {
 	struct arena_block *older;
@@ -66,6 +67,8 @@ void *arena_alloc_slow(struct arena *a, size_t size, size_t align)
 				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (b == MAP_FAILED)
 		return NULL;
+	if (block_size >= 2 * (size_t)HUGE_PAGE)
+		(void)madvise(b, block_size, MADV_HUGEPAGE);
 
 	b->size = block_size;
 	a->size += block_size;

@@ -5,14 +5,12 @@
 #include <string.h>
 
 #define ROW(h)                                                                                     \
-	{                                                                                          \
-		h "0", h "1", h "2", h "3", h "4", h "5", h "6", h "7", h "8", h "9", h "a",       \
-			h "b", h "c", h "d", h "e", h "f"                                          \
-	}
+	h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h "c" h "d" h      \
+	  "e" h "f"
 
-static const char pairs[16][16][3] = {ROW("0"), ROW("1"), ROW("2"), ROW("3"), ROW("4"), ROW("5"),
-				      ROW("6"), ROW("7"), ROW("8"), ROW("9"), ROW("a"), ROW("b"),
-				      ROW("c"), ROW("d"), ROW("e"), ROW("f")};
+/* The two digits of every byte, one after the other. */
+static const char pairs[] = ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6") ROW("7")
+	ROW("8") ROW("9") ROW("a") ROW("b") ROW("c") ROW("d") ROW("e") ROW("f");
 
 const uint8_t hex_value_plus_one[256] = {
 	['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
@@ -24,7 +22,7 @@ const uint8_t hex_value_plus_one[256] = {
 char *hex_put(char *out, const uint8_t *bytes, size_t size)
 {
 	for (size_t i = 0; i < size; i++, out += 2)
-		memcpy(out, pairs[bytes[i] >> 4][bytes[i] & 15], 2);
+		memcpy(out, pairs + 2 * bytes[i], 2);
 	return out;
 }
 

@@ -147,10 +147,18 @@ static void split_line(const char *text, size_t len, struct line *l)
 	const char *end = text + len;
 
 	for (int i = 0; i < NR_FIELDS; i++) {
-		const char *space = (const char *)memchr(text, ' ', (size_t)(end - text));
+		const char *space = text;
 
-		l->field[i] = (struct span){text, (size_t)((space ? space : end) - text)};
-		text = space ? space + 1 : end;
+		/* Numbers are short; the others are worth a call. */
+		if (i >= SIZE && i <= MTIME) {
+			while (space < end && *space != ' ')
+				space++;
+		} else {
+			space = (const char *)memchr(text, ' ', (size_t)(end - text));
+			space = space ? space : end;
+		}
+		l->field[i] = (struct span){text, (size_t)(space - text)};
+		text = space < end ? space + 1 : end;
 	}
 	l->xattrs = (struct span){text, (size_t)(end - text)};
 }

@@ -140,7 +140,7 @@ static int make_xattr_text(const struct xattr_list *l, struct buf *b)
 			const struct xattr *x = l->xattr[i];
 			int r;
 
-			if ((i < 64 ? l->shared >> i & 1 : 0) != (unsigned int)shared)
+			if (xattr_is_shared(l, i) != (bool)shared)
 				continue;
 			r = buf_put(b, " ", 1);
 			if (!r)
@@ -201,7 +201,8 @@ static int put_payload(struct printer *p, const struct node *n, bool is_link, bo
 	else if (node_is_external(n))
 		payload = node_payload(n, digest_alg(n), buf);
 	if (payload)
-		return put_escaped(&p->out, payload, strlen(payload), ESCAPE_LONE_DASH);
+		return put_escaped(&p->out, payload, strlen(payload),
+				   dash ? ESCAPE_LONE_DASH : ESCAPE_PATH);
 	return dash ? buf_put(&p->out, "-", 1) : 0;
 }
 

@@ -315,7 +315,7 @@ static void put_tail(struct emitter *e, const struct node *n, const struct shape
 static int put_inode(struct emitter *e, uint32_t ino)
 {
 	const struct erofs_plan *p = e->p;
-	const struct node *n = p->inode[ino];
+	const struct node *n = plan_inode(p, ino);
 	struct shape shape;
 	uint64_t pos;
 	int r;

@@ -65,6 +65,14 @@ struct erofs_plan {
 	uint64_t size;       /* of the image */
 };
 
+/* inode[@i], for walks over all of them in order. */
+static inline const struct node *plan_inode(const struct erofs_plan *p, uint32_t i)
+{
+	if (likely(i + TREE_AHEAD < p->nr_inodes))
+		node_prefetch(p->inode[i + TREE_AHEAD]);
+	return p->inode[i];
+}
+
 static inline bool plan_is_stub(const struct erofs_plan *p, const struct node *n)
 {
 	return n->index >= p->tree->nr_entries;

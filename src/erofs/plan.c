@@ -33,7 +33,7 @@ static int survey(struct erofs_plan *p, struct cairn_error *err)
 	p->build_time = INT64_MAX;
 	p->build_nsec = UINT32_MAX;
 	for (uint32_t i = 0; i < t->nr_entries; i++) {
-		const struct node *n = t->entries[i];
+		const struct node *n = tree_entry(t, i);
 
 		if (node_is_link(n))
 			continue;
@@ -255,7 +255,7 @@ static int place_all(struct erofs_plan *p, struct cairn_error *err)
 	if (!xattrs)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->nr_inodes; i++) {
-		const struct node *n = p->inode[i];
+		const struct node *n = plan_inode(p, i);
 		struct shape shape;
 
 		if (S_ISDIR(n->mode))

@@ -44,6 +44,8 @@ bool dirent_iter_next(struct dirent_iter *it, struct dirent *ret)
 	}
 	if (it->next == it->nr)
 		return false;
+	if (it->next + TREE_AHEAD < it->nr)
+		node_prefetch(it->child[it->next + TREE_AHEAD]);
 	n = it->child[it->next++];
 	*ret = (struct dirent){n->name, n->name_len, node_inode(n)};
 	return true;

@@ -22,7 +22,7 @@ static void count_pairs(struct stored *s, uint32_t *list_use, struct stored_xatt
 	const struct tree *t = s->tree;
 
 	for (uint32_t i = 0; i < t->nr_entries; i++) {
-		const struct node *n = t->entries[i];
+		const struct node *n = tree_entry(t, i);
 		uint32_t nr;
 
 		if (node_is_link(n))
@@ -96,54 +96,94 @@ static int new_group(struct stored_groups *g, uint32_t *capacity, uint32_t node)
 	return 0;
 }
 
-static int group_by(const struct stored *s, key_fn key_of, uint32_t nr_external,
-		    struct stored_groups *g)
-{
-	cleanup_free struct slot *slots = NULL;
-	const struct tree *t = s->tree;
-	uint32_t capacity = 0;
-	size_t mask = 15;
+/* A file on its way into the table: looked up some files later, when its slot has been fetched. */
+struct pending {
+	const struct node *node;
+	uint64_t hash;
+};
 
-	while (mask < (size_t)nr_external * 2)
-		mask = mask * 2 + 1;
-	slots = (struct slot *)calloc(mask + 1, sizeof(*slots));
-	g->of = (uint32_t *)calloc(t->nr_entries, sizeof(*g->of));
-	if (!slots || !g->of)
-		return -ENOMEM;
+#define PENDING 16
+
+static int put_in_group(const struct stored *s, key_fn key_of, struct slot *slots, size_t mask,
+			const struct pending *p, struct stored_groups *g, uint32_t *capacity)
+{
+	uint32_t tag = (uint32_t)(p->hash >> 32), index = p->node->index;
+	char buf[OBJECT_PATH_MAX], other_buf[OBJECT_PATH_MAX];
+	size_t at;
+
+	for (at = p->hash & mask; slots[at].node; at = (at + 1) & mask) {
+		uint32_t same = slots[at].node - 1;
+		struct key key, other;
+
+		if (slots[at].tag != tag)
+			continue;
+		key = key_of(s, p->node, buf);
+		other = key_of(s, s->tree->entries[same], other_buf);
+		if (other.size != key.size || memcmp(other.data, key.data, key.size))
+			continue;
+		if (!g->of[same]) {
+			if (new_group(g, capacity, same) < 0)
+				return -ENOMEM;
+			g->of[same] = g->nr;
+		}
+		g->of[index] = g->of[same];
+		return 0;
+	}
+	slots[at] = (struct slot){tag, index + 1};
+	return 0;
+}
+
+static int group_all(const struct stored *s, key_fn key_of, struct slot *slots, size_t mask,
+		     struct stored_groups *g)
+{
+	const struct tree *t = s->tree;
+	struct pending ring[PENDING] = {{0}};
+	uint32_t capacity = 0, nr = 0;
 
 	for (uint32_t i = 1; i < t->nr_entries; i++) {
-		const struct node *n = t->entries[i];
-		char buf[OBJECT_PATH_MAX], other_buf[OBJECT_PATH_MAX];
-		struct key key, other;
-		uint32_t tag;
-		size_t at;
+		const struct node *n = tree_entry(t, i);
+		struct pending *p = &ring[nr % PENDING];
+		char buf[OBJECT_PATH_MAX];
+		struct key key;
 
 		if (!node_is_external(n))
 			continue;
 		key = key_of(s, n, buf);
 		if (!key.data)
 			continue;
-		tag = (uint32_t)(key.hash >> 32);
-		for (at = key.hash & mask; slots[at].node; at = (at + 1) & mask) {
-			uint32_t same = slots[at].node - 1;
+		if (p->node && put_in_group(s, key_of, slots, mask, p, g, &capacity) < 0)
+			return -ENOMEM;
+		*p = (struct pending){n, key.hash};
+		__builtin_prefetch(&slots[key.hash & mask], 1);
+		nr++;
+	}
+	for (uint32_t i = 0; i < PENDING; i++, nr++) {
+		const struct pending *p = &ring[nr % PENDING];
 
-			if (slots[at].tag != tag)
-				continue;
-			other = key_of(s, t->entries[same], other_buf);
-			if (other.size != key.size || memcmp(other.data, key.data, key.size))
-				continue;
-			if (!g->of[same]) {
-				if (new_group(g, &capacity, same) < 0)
-					return -ENOMEM;
-				g->of[same] = g->nr;
-			}
-			g->of[i] = g->of[same];
-			break;
-		}
-		if (!slots[at].node)
-			slots[at] = (struct slot){tag, i + 1};
+		if (p->node && put_in_group(s, key_of, slots, mask, p, g, &capacity) < 0)
+			return -ENOMEM;
 	}
 	return 0;
+}
+
+static int group_by(const struct stored *s, key_fn key_of, uint32_t nr_external,
+		    struct stored_groups *g)
+{
+	struct arena scratch;
+	struct slot *slots;
+	size_t mask = 15;
+	int r = -ENOMEM;
+
+	while (mask < (size_t)nr_external * 2)
+		mask = mask * 2 + 1;
+	/* An arena of its own, because a new one is cleared and has large pages. */
+	arena_init(&scratch);
+	slots = (struct slot *)arena_alloc(&scratch, (mask + 1) * sizeof(*slots));
+	g->of = (uint32_t *)calloc(s->tree->nr_entries, sizeof(*g->of));
+	if (slots && g->of)
+		r = group_all(s, key_of, slots, mask, g);
+	arena_fini(&scratch);
+	return r;
 }
 
 /* When every path is made from its digest, files share their path when they share their digest. */
@@ -154,7 +194,7 @@ static int find_groups(struct stored *s)
 	int r;
 
 	for (uint32_t i = 1; i < t->nr_entries; i++) {
-		const struct node *n = t->entries[i];
+		const struct node *n = tree_entry(t, i);
 
 		if (!node_is_external(n))
 			continue;

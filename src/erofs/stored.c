@@ -121,7 +121,7 @@ static void find_marked(struct stored *s)
 	if (s->format == CAIRN_FORMAT_V2)
 		return;
 	for (uint32_t i = 1; i < s->tree->nr_entries; i++) {
-		const struct node *n = s->tree->entries[i];
+		const struct node *n = tree_entry(s->tree, i);
 
 		if (node_is_whiteout(n))
 			s->marked[n->parent->index / 8] |= (uint8_t)(1u << n->parent->index % 8);

@@ -159,7 +159,7 @@ int tree_index(struct tree *t, struct tree_shard *shards, unsigned int nr_shards
 		return error_set(err, -EFBIG, CAIRN_ERROR_UNSUPPORTED,
 				 "more than 4294966783 names in one tree");
 
-	t->entries = (struct node **)malloc((size_t)nr * sizeof(*t->entries));
+	t->entries = (struct node **)malloc((size_t)(nr + TREE_AHEAD) * sizeof(*t->entries));
 	if (!t->entries)
 		return error_errno(err, -ENOMEM, "sort the tree");
 	r = merge_xattrs(t, shards, nr_shards);
@@ -171,6 +171,9 @@ int tree_index(struct tree *t, struct tree_shard *shards, unsigned int nr_shards
 	t->entries[0] = t->root;
 	for (uint32_t i = 0; i < end; i++) {
 		struct node *n = t->entries[i];
+
+		if (i + TREE_AHEAD < end)
+			__builtin_prefetch(t->entries[i + TREE_AHEAD]);
 
 		if (nr_shards > 1 && n->xattrs && n->xattrs->sealed)
 			n->xattrs = n->xattrs->sealed;
@@ -184,6 +187,8 @@ int tree_index(struct tree *t, struct tree_shard *shards, unsigned int nr_shards
 			n->index = i;
 	}
 	t->nr_entries = end;
+	for (uint32_t i = 0; i < TREE_AHEAD; i++)
+		t->entries[end + i] = t->root;
 
 	if (duplicate) {
 		if (ret_duplicate)

@@ -42,7 +42,7 @@ int64_t tree_objects(const struct tree *t, struct object_use **ret)
 
 	nr = 0;
 	for (uint32_t i = 0; i < t->nr_entries; i++) {
-		const struct node *n = t->entries[i];
+		const struct node *n = tree_entry(t, i);
 		char buf[OBJECT_PATH_MAX];
 		const char *path;
 		uint64_t key = 0;

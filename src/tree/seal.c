@@ -87,7 +87,7 @@ int tree_seal(struct tree *t, bool compat, struct cairn_error *err)
 		return bad_node(err, -ENOTDIR, t->root, "the root is not a directory");
 
 	for (uint32_t i = 0; i < t->nr_entries; i++) {
-		struct node *n = t->entries[i];
+		struct node *n = tree_entry(t, i);
 
 		if (node_is_link(n)) {
 			links++;

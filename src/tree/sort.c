@@ -93,8 +93,11 @@ static void radix_sort(struct item *a, struct item *scratch, size_t nr)
 
 static void sort_items(struct item *a, struct item *scratch, size_t nr, size_t depth)
 {
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr; i++) {
+		if (i + TREE_AHEAD < nr)
+			node_prefetch(a[i + TREE_AHEAD].node);
 		a[i].key = key_at(a[i].node, depth);
+	}
 	if (nr < RADIX_MIN)
 		merge_sort(a, scratch, nr);
 	else

@@ -46,12 +46,17 @@ struct xattr {
 struct xattr_list {
 	uint32_t nr;
 	/* Set by the image reader: bit i says that pair i came from the shared area (only the order
-	 * of printing follows from it, dump-format §7). Pairs past 63 count as not shared. */
-	uint64_t shared;
+	 * of printing follows from it, dump-format §7). NULL: none did. */
+	const uint64_t *shared;
 	const struct xattr_list *sealed; /* private to tree_index() */
 	uint32_t id;                     /* 0 … tree->nr_lists-1 once sealed */
 	const struct xattr *xattr[];
 };
+
+static inline bool xattr_is_shared(const struct xattr_list *l, uint32_t i)
+{
+	return l->shared && l->shared[i / 64] >> i % 64 & 1;
+}
 
 enum node_flags {
 	NODE_HARDLINK = 1 << 0,    /* only name, parent and link.target count */
@@ -167,6 +172,25 @@ int tree_index(struct tree *t, struct tree_shard *shards, unsigned int nr_shards
 int tree_seal(struct tree *t, bool compat, struct cairn_error *err);
 
 /* --- reading --------------------------------------------------------------------------------- */
+
+/* How far ahead of a walk nodes are fetched: they lie in memory in the order of the source, mostly
+ * not that of the walk. entries[] is that much longer than nr_entries. */
+#define TREE_AHEAD 12
+
+/* The node, its name behind it, and often the digest behind that. */
+static inline void node_prefetch(const struct node *n)
+{
+	__builtin_prefetch((const char *)n);
+	__builtin_prefetch((const char *)n + 64);
+	__builtin_prefetch((const char *)n + 128);
+}
+
+/* entries[@i], for walks over all of them in order. */
+static inline struct node *tree_entry(const struct tree *t, uint32_t i)
+{
+	node_prefetch(t->entries[i + TREE_AHEAD]);
+	return t->entries[i];
+}
 
 static inline bool node_is_link(const struct node *n)
 {

@@ -108,14 +108,25 @@ static const struct xattr *intern_pair(struct xattr_intern *intern, struct arena
 	return x;
 }
 
-/* Pairs are interned, so that a list is known by their addresses. */
+/* Bytes of the bitmap of a list of @nr pairs. */
+static size_t bitmap_size(size_t nr)
+{
+	return (nr + 63) / 64 * sizeof(uint64_t);
+}
+
+static bool bitmap_equal(const uint64_t *a, const uint64_t *b, uint32_t nr)
+{
+	return a && b ? !memcmp(a, b, bitmap_size(nr)) : a == b;
+}
+
+/* Pairs are interned, so that a list is known by their addresses. @shared: see struct xattr_list. */
 static const struct xattr_list *intern_list(struct xattr_intern *intern, struct arena *a,
 					    const struct xattr **pairs, uint32_t nr,
-					    uint64_t shared)
+					    const uint64_t *shared)
 {
 	struct intern_table *t = &intern->lists;
 	size_t size = nr * sizeof(struct xattr *);
-	uint32_t hash = (uint32_t)XXH3_64bits_withSeed(pairs, size, shared);
+	uint32_t hash = (uint32_t)XXH3_64bits_withSeed(pairs, size, shared ? shared[0] : 0);
 	struct xattr_list *l;
 	uint32_t at;
 
@@ -123,8 +134,8 @@ static const struct xattr_list *intern_list(struct xattr_intern *intern, struct 
 		return NULL;
 	for (at = hash & t->mask; t->slots[at].item; at = (at + 1) & t->mask) {
 		l = (struct xattr_list *)t->slots[at].item;
-		if (t->slots[at].hash == hash && l->nr == nr && l->shared == shared &&
-		    !memcmp(l->xattr, pairs, size))
+		if (t->slots[at].hash == hash && l->nr == nr &&
+		    bitmap_equal(l->shared, shared, nr) && !memcmp(l->xattr, pairs, size))
 			return l;
 	}
 
@@ -132,7 +143,14 @@ static const struct xattr_list *intern_list(struct xattr_intern *intern, struct 
 	if (!l)
 		return NULL;
 	l->nr = nr;
-	l->shared = shared;
+	l->shared = NULL;
+	if (shared) {
+		uint64_t *copy = (uint64_t *)arena_alloc(a, bitmap_size(nr));
+
+		if (!copy)
+			return NULL;
+		l->shared = (const uint64_t *)memcpy(copy, shared, bitmap_size(nr));
+	}
 	l->sealed = NULL;
 	l->id = t->nr++;
 	memcpy(l->xattr, pairs, size);
@@ -232,7 +250,10 @@ int tree_xattrs(struct tree_shard *s, struct xattr_input *in, size_t nr,
 	cleanup_free const struct xattr **many = NULL;
 	const struct xattr **pairs = few;
 	const struct xattr_list *l;
-	uint64_t shared = 0;
+	uint64_t few_shared = 0;
+	cleanup_free uint64_t *many_shared = NULL;
+	uint64_t *shared = &few_shared;
+	bool any_shared = false;
 	uint32_t n = 0;
 	int r;
 
@@ -245,7 +266,8 @@ int tree_xattrs(struct tree_shard *s, struct xattr_input *in, size_t nr,
 		return r;
 	if (nr > ARRAY_SIZE(few)) {
 		pairs = many = (const struct xattr **)malloc(nr * sizeof(*many));
-		if (!many)
+		shared = many_shared = (uint64_t *)calloc(1, bitmap_size(nr));
+		if (!many || !many_shared)
 			return -ENOMEM;
 	}
 
@@ -255,11 +277,13 @@ int tree_xattrs(struct tree_shard *s, struct xattr_input *in, size_t nr,
 		pairs[n] = intern_pair(s->intern, &s->arena, &in[i]);
 		if (!pairs[n])
 			return -ENOMEM;
-		if (in[i].shared && n < 64)
-			shared |= UINT64_C(1) << n;
+		if (in[i].shared) {
+			shared[n / 64] |= UINT64_C(1) << n % 64;
+			any_shared = true;
+		}
 		n++;
 	}
-	l = intern_list(s->intern, &s->arena, pairs, n, shared);
+	l = intern_list(s->intern, &s->arena, pairs, n, any_shared ? shared : NULL);
 	if (!l)
 		return -ENOMEM;
 	*ret = l;

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """gentree.py real|small N DIR: a directory tree of N files for benchmarks, the same each time.
 

@@ -12,9 +12,9 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 sed -n '/^```c$/,/^```$/p' "$CAIRN_SOURCE/README.md" | sed '/^```/d' >client.c
 [ "$(wc -l <client.c)" -ge 10 ]
 # shellcheck disable=SC2046 # flags are words
-gcc -std=c11 -Wall -Wextra -Werror -o client client.c $(pkg-config --cflags --libs cairn)
+gcc -std=gnu11 -Wall -Wextra -Werror -o client client.c $(pkg-config --cflags --libs cairn)
 # shellcheck disable=SC2046
-gcc -std=c11 -Wall -Wextra -Werror -o client-static client.c \
+gcc -std=gnu11 -Wall -Wextra -Werror -o client-static client.c \
 	$(pkg-config --cflags cairn) "$prefix/lib/libcairn.a" $(pkg-config --libs --static cairn | sed 's/-lcairn//')
 
 mkdir tree

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """The arrows of ARCHITECTURE.md hold: which room may include which; every source names its license.
 
@@ -36,9 +36,11 @@ ROOMS = {
 ROOMS = {room: set(below.split()) | {room} for room, below in ROOMS.items()}
 
 PURE = {'tree', 'digest', 'dump', 'erofs', 'tar'}
-# Headers that promise system calls or threads; no pure room has a use for them.
-IMPURE_HEADER = re.compile(r'^(fcntl|unistd|pthread|dirent|threads|sys/(mman|ioctl|mount|xattr|socket|'
+# Headers and functions for system calls and threads; no pure room has a use for them.
+IMPURE_HEADER = re.compile(r'^(fcntl|unistd|dirent|threads|sys/(mman|ioctl|mount|xattr|socket|'
                            r'wait|syscall|statfs|statvfs|vfs|file))\.h$')
+
+IMPURE_CALL = re.compile(r'\b(pthread_create|syscall|open|openat|fopen|getenv)\(')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 LICENSE = 'SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0'
@@ -101,6 +103,9 @@ def main():
         for number, line in enumerate(lines, 1):
             found = INCLUDE.match(line)
             problem = found and check_include(path, room, found.group(1), found.group(2))
+            call = room in PURE and IMPURE_CALL.search(line)
+            if call:
+                problem = f'pure room {room} calls {call.group(1)}()'
             if problem:
                 wrong.append(f'{path}:{number}: {problem}')
     print('\n'.join(wrong) if wrong else f'{len(files)} files')

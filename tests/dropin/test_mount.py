@@ -20,7 +20,7 @@ PRELUDE = f'''
 set -eu
 PATH={BUILD}/dropin:$PATH
 install_helper() {{
-    mkdir helper; cp {BUILD}/dropin/mount.composefs helper
+    mkdir -p helper; cp {BUILD}/dropin/mount.composefs helper
     mount -t overlay overlay -o lowerdir=$PWD/helper:/usr/sbin /usr/sbin
 }}
 same() {{
@@ -97,8 +97,8 @@ def test_through_fstab():
         with open('fstab', 'w', encoding='ascii') as f:
             f.write('{0}/i {0}/mnt composefs {1} 0 0\n'.format(
                 os.getcwd(), options.replace('STORE', os.getcwd() + '/store')))
-        sh('rm -rf helper; install_helper; mount -T fstab $PWD/mnt; same')
-        sh('rm -rf helper; install_helper; mount -a -T fstab; same')
+        sh('install_helper; mount -T fstab $PWD/mnt; same')
+        sh('install_helper; mount -a -T fstab; same')
 
 
 def test_nothing_stays_behind():
@@ -111,9 +111,10 @@ def test_nothing_stays_behind():
 
 def test_idmap():
     """Owners go through the user namespace's map; file contents do not care."""
-    sh('''unshare --map-users=0,100000,65536 --map-groups=0,100000,65536 -U sleep 60 & pid=$!
-          i=0; while ! grep -q 100000 /proc/$pid/uid_map 2>/dev/null && [ $i -lt 50 ]; do
-              sleep 0.1; i=$((i + 1)); done
+    sh('''unshare -U sleep 60 & pid=$!; trap "kill $pid" EXIT
+          while [ "$(readlink /proc/$pid/ns/user)" = "$(readlink /proc/self/ns/user)" ]; do
+              sleep 0.05; done
+          echo 0 100000 65536 >/proc/$pid/uid_map; echo 0 100000 65536 >/proc/$pid/gid_map
           mount.composefs -o basedir=store,idmap=/proc/$pid/ns/user i mnt
-          test "$(stat -c %u mnt/sub/big)" = 100000; cmp tree/sub/big mnt/sub/big
-          umount mnt; kill $pid''')
+          test "$(stat -c %u:%g mnt/sub/big)" = 100000:100000; cmp tree/sub/big mnt/sub/big
+          umount mnt''')

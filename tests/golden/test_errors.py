@@ -43,7 +43,7 @@ def test_lax_accepts(name):
 @pytest.mark.parametrize('name', [n for n in NAMES if not is_strict(n)])
 def test_cairn(name, tmp_path):
     result = run('cairn', 'build', dump(name), '-o', tmp_path / 'i')
-    assert result.returncode == 1
+    assert result.returncode in (1, 2, 4)
     assert result.stdout == b''
     assert result.stderr.startswith(b'cairn: ') and result.stderr.count(b'\n') == 1
     assert os.listdir(tmp_path) == []

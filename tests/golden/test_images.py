@@ -56,7 +56,7 @@ def test_cairn(name, variant, tmp_path):
     suffix, _, form = variant
     result = run('cairn', 'build', dump(name), '-o', tmp_path / 'i', '--format', form)
     if name == DIR_LINKS:
-        assert result.returncode == 1
+        assert result.returncode in (1, 2, 4)
         assert b'hard link to a directory' in result.stderr
         assert not os.path.exists(tmp_path / 'i')
         return

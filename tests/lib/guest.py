@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """guest.py [-m MODULE]... COMMAND [ARG...]: runs COMMAND as root in a throw-away guest.
 

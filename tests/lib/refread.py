@@ -18,8 +18,9 @@ MARKS = {b'trusted.overlay.overlay.whiteouts', b'user.overlay.whiteout', b'user.
 
 
 class Reader:
-    def __init__(self, image):
+    def __init__(self, image, keep):
         self.image = image
+        self.keep = keep    # None, or the names of the root's children to load
         magic, container, _, self.version = struct.unpack_from('<IIII', image, 0)
         assert magic == 0xd078629a and container == 1
         sb = struct.unpack_from('<IIIBBHQqIIII', image, 1024)
@@ -73,9 +74,9 @@ class Reader:
             node.payload = value[1:] if value[:1] == b'/' and len(value) > 1 else value
         elif regular and name == b'trusted.overlay.metacopy' and len(value) in (36, 68):
             node.digest = value[4:]
-        elif regular and name == b'trusted.overlay.overlay.whiteout':
+        elif self.version < 2 and regular and name == b'trusted.overlay.overlay.whiteout':
             node.is_whiteout = True
-        elif name in MARKS:
+        elif self.version < 2 and name in MARKS:
             pass
         elif name.startswith(ESCAPED):
             node.xattrs.pairs[OVERLAY + name[len(ESCAPED):]] = value
@@ -101,6 +102,8 @@ class Reader:
         self.nodes[nid] = node
         if kind == stat.S_IFDIR:
             for child, child_nid in self.entries(self.data(node, layout, u, at)):
+                if parent is None and self.keep is not None and child not in self.keep:
+                    continue
                 if child not in (b'.', b'..'):
                     loaded = self.load(child_nid, child, node)
                     if loaded:
@@ -113,6 +116,7 @@ class Reader:
         if hasattr(node, 'is_whiteout'):
             node.mode = stat.S_IFCHR | stat.S_IMODE(node.mode)
             node.size = node.rdev = 0
+            node.content = node.payload = node.digest = None
         return node
 
     @staticmethod
@@ -126,9 +130,9 @@ class Reader:
                 yield block[offset:end].split(b'\0')[0], nid
 
 
-def load(image):
-    """The tree in @image as the reader of the specification sees it."""
-    reader = Reader(image)
+def load(image, keep=None):
+    """The tree in @image as the reader of the specification sees it. @keep: names of --filter."""
+    reader = Reader(image, keep)
     return reader.load(reader.root_nid)
 
 
@@ -146,15 +150,6 @@ def escape(text, equals=False, keep_space=False, dash=False):
         else:
             out.append(c)
     return bytes(out)
-
-
-def names(root, keep):
-    for node in root.walk():
-        top = node
-        while top.parent and top.parent.parent:
-            top = top.parent
-        if keep is None or node is root or top.name in keep:
-            yield node
 
 
 def dump_line(node):
@@ -175,15 +170,15 @@ def dump_line(node):
     return b' '.join(fields) + b'\n'
 
 
-def dump(root, keep=None):
-    """What `composefs-info dump` prints. @keep: None, or the names of --filter."""
-    return b''.join(dump_line(node) for node in names(root, keep))
+def dump(root):
+    """What `composefs-info dump` prints."""
+    return b''.join(dump_line(node) for node in root.walk())
 
 
-def listing(root, keep=None):
+def listing(root):
     """What `composefs-info ls` prints."""
     out = b''
-    for node in names(root, keep):
+    for node in root.walk():
         if node is root:
             continue
         line = escape(node.path, keep_space=True)
@@ -197,8 +192,8 @@ def listing(root, keep=None):
     return out
 
 
-def objects(root, keep=None):
+def objects(root):
     """What `composefs-info objects` prints."""
-    paths = {n.payload for n in names(root, keep)
+    paths = {n.payload for n in root.walk()
              if not n.is_link and n.type == stat.S_IFREG and n.payload}
     return b''.join(path + b'\n' for path in sorted(paths))

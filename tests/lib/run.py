@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """Runs the tests and ends with `N passed, N failed, N skipped`.
 
@@ -38,8 +38,8 @@ GUEST = {'vm'}
 # The builds: (label, directory, suites and folders that run under it; None: all).
 BUILDS = [
     ('', 'build', None),
-    ('asan', 'build-asan', {'unit', 'property', 'golden', 'dropin', 'cli', 'fuzz'}),
-    ('tsan', 'build-tsan', {'unit', 'property', 'cli'}),
+    ('asan', 'build-asan', {'unit', 'property', 'golden', 'dropin', 'cli', 'system', 'fuzz'}),
+    ('tsan', 'build-tsan', {'unit', 'cli', 'system'}),
 ]
 
 # Sanitised programs are slower.
@@ -88,7 +88,7 @@ def folder_tests(label, build, groups, registered):
                 continue
             cmd = [path]
             if pytest:
-                cmd = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider',
+                cmd = [sys.executable, '-m', 'pytest', '-q', '--tb=short', '-p', 'no:cacheprovider',
                        '--junitxml=cases.xml', '--rootdir', folder, path]
             if group in GUEST:
                 cmd = [os.path.join(SOURCE, 'tests', 'lib', 'guest.py'), path]
@@ -141,9 +141,13 @@ def run(test):
         UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1')
     env.update(test.env)
     start = time.monotonic()
-    process = subprocess.Popen(test.cmd, cwd=folder, env=env, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               start_new_session=True)
+    try:
+        process = subprocess.Popen(test.cmd, cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+    except OSError as e:
+        os.rmdir(folder)
+        return [Result(test.name, -1, 0, str(e))]
     try:
         output, _ = process.communicate(timeout=test.timeout)
         status = process.returncode
