@@ -39,6 +39,10 @@ static size_t make_line(const struct progress *p, char line[LINE_MAX_LEN], uint6
 
 	snprintf(part, sizeof(part), "%s: ", p->verb);
 	len = append(line, 0, part);
+	if (!p->noun) {
+		snprintf(part, sizeof(part), "%.0f s", seconds);
+		return append(line, len, part);
+	}
 	if (total[measure]) {
 		const double share = (double)done[measure] / (double)total[measure];
 

@@ -122,3 +122,15 @@ def test_broken_pipe_ends_by_its_signal(tmp_path):
         child.stdout.close()
         assert child.stderr.read() == b''
     assert child.returncode == -signal.SIGPIPE
+
+
+def test_busy_line(tmp_path):
+    os.mkfifo(tmp_path / 'fifo')
+    session = Session('measure', tmp_path / 'fifo')
+    with open(tmp_path / 'fifo', 'wb') as f:
+        session.read_until(b'measuring: 2 s\x1b[K')
+        f.write(b'hello world\n')
+    text, status = session.end()
+    lines, result = text.rsplit(CLEAR, 1)
+    assert (status, result[:14]) == (0, b'sha256:37061ef')
+    assert set(lines.split(b'\x1b[K')) <= {b'\rmeasuring: %d s' % i for i in range(1, 60)} | {b''}
