@@ -108,7 +108,7 @@ static size_t utf8_char(const unsigned char *s, size_t len)
 
 /* Bytes at the beginning of @s that are printable ASCII and neither @a nor @b: most names are
  * nothing else. */
-static size_t plain_span(const unsigned char *s, size_t len, char a, char b)
+static size_t plain_span(const unsigned char *s, size_t len, unsigned char a, unsigned char b)
 {
 	size_t n = 0;
 
@@ -141,7 +141,7 @@ static void put_escape(struct out *o, unsigned char c)
 }
 
 /* @escape: one more character that is to be escaped. */
-static void put_harmless(struct out *o, const void *text, size_t len, char escape)
+static void put_harmless(struct out *o, const void *text, size_t len, unsigned char escape)
 {
 	const unsigned char *s = text;
 
