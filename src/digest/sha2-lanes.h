@@ -138,7 +138,7 @@
 	do {                                                                                       \
 		if ((i) % ROUNDS_A_LANE == 0 && t < 64)                                            \
 			FN(copy)                                                                   \
-			(next[(t + (i)) / ROUNDS_A_LANE], source[(t + (i)) / ROUNDS_A_LANE]);      \
+		(next[(t + (i)) / ROUNDS_A_LANE], source[(t + (i)) / ROUNDS_A_LANE]);              \
 	} while (0)
 
 #define NOTHING(i)
