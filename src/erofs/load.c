@@ -51,6 +51,7 @@ struct loader {
 	struct tree_shard shard;
 	uint32_t *seen;
 	struct buf nodes; /* struct node * */
+	struct buf maybe; /* uint32_t: inodes that look like whiteouts */
 	struct buf nids;  /* uint32_t */
 	uint32_t next_ino;
 	uint64_t dir_bytes, xattr_bytes;
@@ -88,7 +89,8 @@ static bool name_is(const struct image_xattr *x, const char *prefix, const char 
 }
 
 /* Takes the writer's own xattrs out (image-format §10): true when @x is not one that the tree
- * has. @marked: the directory has a whiteout in it, so that it must have been marked. */
+ * has. @marked: the inode is known to be a whiteout, or a directory with one in it, so that the
+ * writer must have marked it. */
 static bool take_overlay(const struct loader *l, const struct inode *in, bool marked,
 			 const struct image_xattr *x, struct overlay *ovl)
 {
@@ -115,12 +117,12 @@ static bool take_overlay(const struct loader *l, const struct inode *in, bool ma
 	if (S_ISREG(in->mode) && name_is(x, "trusted.", "overlay.overlay.whiteout") &&
 	    (compat || (empty && !in->size))) {
 		ovl->whiteout = true;
-		return true;
+		return compat || marked;
 	}
 	if (name_is(x, "user.", "overlay.whiteout") &&
 	    (compat || (S_ISREG(in->mode) && empty && !in->size))) {
 		ovl->user_whiteout = true;
-		return true;
+		return compat || marked;
 	}
 	if (name_is(x, "trusted.", "overlay.overlay.whiteouts") ||
 	    name_is(x, "user.", "overlay.whiteouts"))
@@ -228,7 +230,8 @@ static int load_xattrs(struct loader *l, const struct inode *in, bool marked,
 		return out_of_memory(err);
 	if (r < 0)
 		return bad_inode(err, in, "its xattrs are larger than the format allows");
-	if (cached && !nr_overlay && *ret && (*ret)->nr == nr_refs) {
+	if (cached && !nr_overlay && !ovl->whiteout && !ovl->user_whiteout && *ret &&
+	    (*ret)->nr == nr_refs) {
 		cached->nr = nr_refs;
 		memcpy(cached->refs, refs, (size_t)4 * nr_refs);
 		cached->list = *ret;
@@ -290,17 +293,26 @@ static int load_object(struct loader *l, const struct inode *in, const struct ov
 	return 0;
 }
 
+static void make_whiteout(struct node *n)
+{
+	n->mode = (uint16_t)(S_IFCHR | (n->mode & 07777));
+	n->size = 0;
+	n->device.rdev = 0;
+}
+
 static int load_regular(struct loader *l, const struct inode *in, const struct overlay *ovl,
 			struct node *n, struct cairn_error *err)
 {
 	bool compat = l->flags & CAIRN_LOAD_COMPAT;
 
-	if (ovl->whiteout && (ovl->user_whiteout || compat)) {
-		n->mode = (uint16_t)(S_IFCHR | (n->mode & 07777));
-		n->size = 0;
-		n->device.rdev = 0;
+	if (ovl->whiteout && compat) {
+		make_whiteout(n);
 		return 0;
 	}
+	/* What its directory says decides (settle_whiteouts). */
+	if (ovl->whiteout && ovl->user_whiteout &&
+	    buf_put(&l->maybe, &in->nid, sizeof(in->nid)) < 0)
+		return out_of_memory(err);
 	if (!n->size)
 		return 0;
 	if (in->layout == LAYOUT_CHUNK)
@@ -333,7 +345,7 @@ static bool was_large(const struct image *img, const struct inode *in)
 	       in->uid <= UINT16_MAX && in->gid <= UINT16_MAX;
 }
 
-/* A directory gets its xattrs when its entries have been read. */
+/* A directory gets its xattrs at the end (load_directory_xattrs). */
 static int fill_node(struct loader *l, const struct inode *in, struct node *n,
 		     struct cairn_error *err)
 {
@@ -491,9 +503,7 @@ static int load_directory(struct loader *l, uint32_t i, struct cairn_error *err)
 	uint32_t nid = ((const uint32_t *)(const void *)l->nids.data)[i];
 	struct image_dir_iter it = {0};
 	struct image_dirent d;
-	struct overlay ovl;
 	struct inode in;
-	bool marked = false;
 	int r;
 
 	r = image_inode(l->img, nid, &in, err);
@@ -511,9 +521,76 @@ static int load_directory(struct loader *l, uint32_t i, struct cairn_error *err)
 		return r;
 	if (dir->flags & NODE_UNSORTED)
 		return bad_inode(err, &in, "the names of a directory are not in order");
+	return 0;
+}
+
+static uint32_t nid_of(const struct loader *l, const struct node *n)
+{
+	return ((const uint32_t *)(const void *)l->nids.data)[n->index];
+}
+
+/* Whether a directory has all the marks that the writer gives to the parent of a whiteout
+ * (image-format §4.4 step 3). Returns 1, 0 or a negative errno. */
+static int has_marks(struct loader *l, const struct node *dir, struct cairn_error *err)
+{
+	bool opaque = l->img->format == CAIRN_FORMAT_V1;
+	struct image_xattr_iter it;
+	struct image_xattr x;
+	struct inode in;
+	int r, nr = 0;
+
+	r = image_inode(l->img, nid_of(l, dir), &in, err);
+	if (!r)
+		r = image_xattr_begin(&in, &it, err);
+	if (r < 0 || !in.xattrs)
+		return r;
+	while ((r = image_xattr_next(l->img, &in, &it, &x, err)) > 0) {
+		if (name_is(&x, "trusted.", "overlay.overlay.whiteouts") ||
+		    name_is(&x, "user.", "overlay.whiteouts"))
+			nr += !x.value_len;
+		else if (opaque && (name_is(&x, "trusted.", "overlay.overlay.opaque") ||
+				    name_is(&x, "user.", "overlay.opaque")))
+			nr += x.value_len == 1 && x.value[0] == 'x';
+	}
+	return r < 0 ? r : nr == (opaque ? 4 : 2);
+}
+
+/* An empty file with the marks of a whiteout is one if the directory that it is in has them too; else
+ * they are the user's. */
+static int settle_whiteouts(struct loader *l, struct cairn_error *err)
+{
+	const uint32_t *nids = (const uint32_t *)(const void *)l->maybe.data;
+	size_t nr = l->maybe.len / sizeof(*nids);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct node *n = node_at(l, (l->seen[nids[i]] & ~IN_PLACE) - 1);
+		int r = has_marks(l, n->parent, err);
+		struct overlay ovl;
+		struct inode in;
+
+		if (r > 0) {
+			make_whiteout(n);
+			r = image_inode(l->img, nids[i], &in, err);
+			if (!r)
+				r = load_xattrs(l, &in, true, &n->xattrs, &ovl, err);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int load_directory_xattrs(struct loader *l, struct node *dir, struct cairn_error *err)
+{
+	struct overlay ovl;
+	struct inode in;
+	bool marked = false;
+	int r;
+
 	for (const struct node *n = dir->dir.newest; n && !marked; n = n->next)
 		marked = node_is_whiteout(n);
-	return load_xattrs(l, &in, marked, &dir->xattrs, &ovl, err);
+	r = image_inode(l->img, nid_of(l, dir), &in, err);
+	return r < 0 ? r : load_xattrs(l, &in, marked, &dir->xattrs, &ovl, err);
 }
 
 static int load_root(struct loader *l, struct cairn_error *err)
@@ -550,6 +627,11 @@ static int load_all(struct loader *l, struct cairn_error *err)
 		if (node_is_dir(node_at(l, i)))
 			r = load_directory(l, i, err);
 	}
+	if (!r)
+		r = settle_whiteouts(l, err);
+	for (uint32_t i = 0; !r && i < l->shard.nr_nodes; i++)
+		if (node_is_dir(node_at(l, i)))
+			r = load_directory_xattrs(l, node_at(l, i), err);
 	if (r < 0)
 		return r;
 
@@ -572,6 +654,7 @@ int image_load(const struct image *img, unsigned int flags, const char *const *f
 	l->flags = flags;
 	l->filter = filter;
 	l->nodes = BUF_INIT(SIZE_MAX / 2);
+	l->maybe = BUF_INIT(SIZE_MAX / 2);
 	l->nids = BUF_INIT(SIZE_MAX / 2);
 	l->inputs = BUF_INIT((size_t)UINT16_MAX * sizeof(struct xattr_input));
 	l->names = BUF_INIT((size_t)UINT16_MAX * 576);
@@ -588,6 +671,7 @@ int image_load(const struct image *img, unsigned int flags, const char *const *f
 	tree_shard_fini(&l->shard);
 	free(l->seen);
 	buf_fini(&l->nodes);
+	buf_fini(&l->maybe);
 	buf_fini(&l->nids);
 	buf_fini(&l->inputs);
 	buf_fini(&l->names);
