@@ -78,8 +78,8 @@ static int load(const struct args *a, const struct source *s, struct cairn_tree 
 	return status;
 }
 
-static int write_image(const struct args *a, const struct cairn_tree *tree, unsigned int alg,
-		       struct cairn_image_result *ret)
+static int write_image(const struct args *a, const struct source *s, const struct cairn_tree *tree,
+		       unsigned int alg, struct cairn_image_result *ret)
 {
 	struct cairn_error err = {0};
 	struct progress progress;
@@ -108,7 +108,9 @@ static int write_image(const struct args *a, const struct cairn_tree *tree, unsi
 
 	if (out_result.error)
 		return EXIT_FAILED; /* main() tells it */
-	return r < 0 ? talk_error(r, &err, NULL) : EXIT_DONE;
+	if (r < 0) /* the words name the output if that is to blame, else it is the source */
+		return talk_error(r, &err, err.kind == CAIRN_ERROR_SYSTEM ? NULL : s->name);
+	return EXIT_DONE;
 }
 
 static const char *summary_of(const struct args *a, const struct source *s)
@@ -191,7 +193,7 @@ static int run(const struct command *self, int argc, char **argv)
 
 	status = load(&a, &source, &tree, &report.scan, &alg);
 	if (status == EXIT_DONE)
-		status = write_image(&a, tree, alg, &report.image);
+		status = write_image(&a, &source, tree, alg, &report.image);
 	if (status != EXIT_DONE)
 		return status;
 	report.seconds = now() - start;

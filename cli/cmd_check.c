@@ -45,13 +45,16 @@ static int check(const char *name, bool several)
 {
 	struct cairn_image_result res = {0};
 	struct cairn_error err = {0};
+	struct busy busy;
 	int fd cleanup_fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int r, status;
 
 	if (fd < 0)
 		return talk_error(-errno, NULL, name);
 
+	busy_start(&busy, "checking", false);
 	r = cairn_image_check(fd, &res, &err);
+	busy_stop(&busy);
 	if (r >= 0) {
 		check_row(name, &res, NULL, several);
 		return EXIT_DONE;

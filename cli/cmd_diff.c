@@ -143,9 +143,13 @@ static int diff_trees(const struct args *a, const struct source s[2], struct cai
 {
 	struct counts counts = {0};
 	enum verdict verdict = SAME;
-	int64_t nr = cairn_tree_diff(trees[0], trees[1], count_one, &counts);
+	struct busy busy;
 	int status = EXIT_DONE;
+	int64_t nr;
 
+	busy_start(&busy, "comparing", a->source.quiet);
+	nr = cairn_tree_diff(trees[0], trees[1], count_one, &counts);
+	busy_stop(&busy);
 	free(counts.last);
 	if (nr < 0)
 		return talk_error((int)nr, NULL, NULL);

@@ -29,12 +29,15 @@ static int measure_fd(const struct args *a, const char *name, int fd, struct cai
 					 : CAIRN_ALG_BIT(a->alg ? a->alg : CAIRN_SHA256);
 	struct cairn_digest kernel = {0}, computed[2] = {0};
 	unsigned int left = algs, n = 0;
+	struct busy busy;
 	int r;
 
 	if (cairn_digest_measure(fd, &kernel) == 0)
 		left &= ~CAIRN_ALG_BIT(kernel.alg);
 	if (left) {
+		busy_start(&busy, "measuring", false);
 		r = cairn_digest_fd(fd, left, computed, err);
+		busy_stop(&busy);
 		if (r < 0)
 			return r;
 	}

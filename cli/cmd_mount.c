@@ -43,8 +43,12 @@ static int open_idmap(const char *idmap)
 static int check_image(int fd, const char *name)
 {
 	struct cairn_error err = {0};
-	int r = cairn_image_check(fd, NULL, &err), status;
+	struct busy busy;
+	int r, status;
 
+	busy_start(&busy, "checking", false);
+	r = cairn_image_check(fd, NULL, &err);
+	busy_stop(&busy);
 	if (r >= 0)
 		return EXIT_DONE;
 	status = talk_error(r, &err, name);

@@ -76,8 +76,10 @@ static int set_count(const struct opt *o, const char *arg, unsigned int *ret)
 
 static int set_choice(const struct opt *o, const char *arg, unsigned int *ret)
 {
-	unsigned int place = choice_place(o->choices, arg);
+	unsigned int place;
 
+	assert(o->choices);
+	place = choice_place(o->choices, arg);
 	if (!place) {
 		talk_usage("--%s: one of %s, not '%s'", o->name, o->choices, arg);
 		return -1;

@@ -66,6 +66,20 @@ void out_printf(struct out *o, const char *fmt, ...)
 		out_put(o, text, MIN((size_t)len, sizeof(text) - 1));
 }
 
+void out_number(struct out *o, uint64_t number, unsigned int width)
+{
+	char text[20];
+	char *end = text + sizeof(text), *p = end;
+
+	do {
+		*--p = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	while (p > text && (size_t)(end - p) < width)
+		*--p = ' ';
+	out_put(o, p, (size_t)(end - p));
+}
+
 int out_write(void *arg, const void *data, unsigned long size)
 {
 	struct out *o = arg;
@@ -89,6 +103,17 @@ static size_t utf8_char(const unsigned char *s, size_t len)
 	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
 	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
 		return 0;
+	return n;
+}
+
+/* Bytes at the beginning of @s that are printable ASCII and neither @a nor @b: most names are
+ * nothing else. */
+static size_t plain_span(const unsigned char *s, size_t len, unsigned char a, unsigned char b)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] >= 0x20 && s[n] < 0x7f && s[n] != a && s[n] != b)
+		n++;
 	return n;
 }
 
@@ -116,13 +141,21 @@ static void put_escape(struct out *o, unsigned char c)
 }
 
 /* @escape: one more character that is to be escaped. */
-static void put_harmless(struct out *o, const void *text, size_t len, char escape)
+static void put_harmless(struct out *o, const void *text, size_t len, unsigned char escape)
 {
 	const unsigned char *s = text;
 
 	while (len) {
-		size_t n = utf8_char(s, len);
-		bool control = n == 2 && s[0] == 0xc2 && s[1] < 0xa0;
+		size_t plain = plain_span(s, len, escape, escape), n;
+		bool control;
+
+		out_put(o, s, plain);
+		s += plain;
+		len -= plain;
+		if (!len)
+			return;
+		n = utf8_char(s, len);
+		control = n == 2 && s[0] == 0xc2 && s[1] < 0xa0;
 
 		if (n == 1)
 			control = s[0] < 0x20 || s[0] == 0x7f || s[0] == escape;
@@ -154,8 +187,14 @@ void out_json_string(struct out *o, const void *text, size_t len)
 
 	out_put(o, "\"", 1);
 	while (len) {
-		size_t n = utf8_char(s, len);
+		size_t plain = plain_span(s, len, '"', '\\'), n;
 
+		out_put(o, s, plain);
+		s += plain;
+		len -= plain;
+		if (!len)
+			break;
+		n = utf8_char(s, len);
 		if (!n)
 			out_put(o, "\xef\xbf\xbd", 3);
 		else if (s[0] == '"' || s[0] == '\\')

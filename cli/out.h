@@ -32,6 +32,9 @@ void out_put(struct out *o, const void *data, size_t size);
 void out_puts(struct out *o, const char *text);
 void out_printf(struct out *o, const char *fmt, ...) __printf_like(2, 3);
 
+/* A decimal number, right-aligned in at least @width columns (at most 20). */
+void out_number(struct out *o, uint64_t number, unsigned int width);
+
 /* A name from outside, harmless for a terminal: backslashes, control characters and what is not
  * UTF-8 as in dump text (\\ \n \r \t \xhh). */
 void out_name(struct out *o, const void *name, size_t len);

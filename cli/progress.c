@@ -39,6 +39,10 @@ static size_t make_line(const struct progress *p, char line[LINE_MAX_LEN], uint6
 
 	snprintf(part, sizeof(part), "%s: ", p->verb);
 	len = append(line, 0, part);
+	if (!p->noun) {
+		snprintf(part, sizeof(part), "%.0f s", seconds);
+		return append(line, len, part);
+	}
 	if (total[measure]) {
 		const double share = (double)done[measure] / (double)total[measure];
 
@@ -79,6 +83,7 @@ int progress_tick(void *arg, unsigned long long files, unsigned long long bytes,
 {
 	struct progress *p = arg;
 	const struct progress_terminal *t = p->terminal;
+	static const char clear[] = {'\033', '[', 'K'};
 	const unsigned long long done[2] = {files, bytes}, total[2] = {total_files, total_bytes};
 	char line[LINE_MAX_LEN + 8] = "\r";
 	uint64_t now;
@@ -97,8 +102,8 @@ int progress_tick(void *arg, unsigned long long files, unsigned long long bytes,
 
 	len = make_line(p, line + 1, now, done, total);
 	len = MIN(len, (size_t)MAX(t->columns(t->arg), 2u) - 1);
-	memcpy(line + 1 + len, "\033[K", 3);
-	t->draw(t->arg, line, 1 + len + 3);
+	memcpy(line + 1 + len, clear, sizeof(clear));
+	t->draw(t->arg, line, 1 + len + sizeof(clear));
 	p->drawn = true;
 	return 0;
 }

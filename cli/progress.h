@@ -6,10 +6,14 @@
  *  2. Nothing is drawn unless the terminal is there and we are in its foreground.
  *  3. progress_stop() leaves the terminal as if nothing had been drawn.
  *
+ * Operations that do not tell how far they are get a busy line, which counts the seconds.
+ *
  * Clock and terminal are injected, so that a test sees every byte.
  */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
+
+#include <pthread.h>
 
 #include "base/macro.h"
 
@@ -31,7 +35,7 @@ extern const struct progress_terminal progress_stderr;
 struct progress {
 	const struct progress_terminal *terminal;
 	const char *verb;     /* "reading" */
-	const char *noun;     /* "files" */
+	const char *noun;     /* "files"; NULL: only count the seconds */
 	uint64_t start, next; /* when it began, and when to look at the terminal again */
 	bool quiet;           /* draw nothing */
 	bool drawn;           /* there is a line on the terminal */
@@ -47,6 +51,18 @@ int progress_tick(void *arg, unsigned long long files, unsigned long long bytes,
 
 /* Clears the line. */
 void progress_stop(struct progress *p);
+
+/* --- busy ------------------------------------------------------------------------------------ */
+
+struct busy {
+	struct progress progress;
+	pthread_t thread; /* draws, while the caller works */
+	int stop_fd;      /* tells it to end; -1: there is none */
+};
+
+/* Begins: nothing but a check of standard error unless that is a terminal that we may draw on. */
+void busy_start(struct busy *b, const char *verb, bool quiet);
+void busy_stop(struct busy *b);
 
 /* --- interruption ---------------------------------------------------------------------------- */
 

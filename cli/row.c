@@ -48,11 +48,11 @@ static void digest_text(struct out *o, const struct cairn_digest *digest)
 	out_put(o, hex, cairn_digest_to_hex(digest, hex));
 }
 
-static void cell_text(struct out *o, const struct cell *c, int width)
+static void cell_text(struct out *o, const struct cell *c, unsigned int width)
 {
 	switch (c->type) {
 	case CELL_NONE:
-		out_printf(o, "%*s", width, "-");
+		out_printf(o, "%*s", (int)width, "-");
 		break;
 	case CELL_WORD:
 		out_words(o, c->text);
@@ -61,7 +61,7 @@ static void cell_text(struct out *o, const struct cell *c, int width)
 		out_name(o, c->text, c->len);
 		break;
 	case CELL_NUMBER:
-		out_printf(o, "%*" PRIu64, width, c->number);
+		out_number(o, c->number, width);
 		break;
 	case CELL_SIZE:
 		out_size(o, c->number);
@@ -103,7 +103,7 @@ void out_text(struct out *o, const char *const *keys, const char *text, const st
 	for (;;) {
 		size_t len = strcspn(text, "{");
 		const struct cell *c;
-		int width = 0;
+		unsigned int width = 0;
 
 		out_put(o, text, len);
 		text += len;
@@ -112,7 +112,7 @@ void out_text(struct out *o, const char *const *keys, const char *text, const st
 		len = strcspn(++text, ":}");
 		c = find_cell(keys, cells, text, len);
 		if (text[len] == ':')
-			width = atoi(text + len + 1);
+			width = (unsigned int)atoi(text + len + 1);
 		cell_text(o, c, width);
 		text += strcspn(text, "}") + 1;
 	}
@@ -122,7 +122,10 @@ void out_text(struct out *o, const char *const *keys, const char *text, const st
 
 static void json_key(struct out *o, const char *key, const char *suffix)
 {
-	out_printf(o, "\"%s%s\":", key, suffix);
+	out_put(o, "\"", 1);
+	out_puts(o, key);
+	out_puts(o, suffix);
+	out_put(o, "\":", 2);
 }
 
 static void json_hex(struct out *o, const char *data, size_t len)
@@ -179,7 +182,7 @@ static void json_value(struct out *o, const struct cell *c)
 		break;
 	case CELL_NUMBER:
 	case CELL_SIZE:
-		out_printf(o, "%" PRIu64, c->number);
+		out_number(o, c->number, 0);
 		break;
 	case CELL_SECONDS:
 		out_printf(o, "%.3f", c->seconds);

@@ -149,14 +149,17 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 		struct cairn_scan_result *ret_scan)
 {
 	struct cairn_error err = {0};
+	struct busy busy;
 	int r;
 
 	if (s->kind == SOURCE_DIRECTORY)
 		return load_directory(s, a, algs, store, ret, ret_scan);
+	busy_start(&busy, "reading", a->quiet);
 	if (s->kind == SOURCE_IMAGE)
 		r = cairn_tree_from_image(s->fd, 0, NULL, ret, &err);
 	else
 		r = cairn_tree_from_dump(s->fd, a->strict ? CAIRN_DUMP_STRICT : 0, ret, &err);
+	busy_stop(&busy);
 	return r < 0 ? talk_error(r, &err, s->name) : EXIT_DONE;
 }
 

@@ -81,11 +81,11 @@ What cannot be.
   [1]
 
   $ cairn build tree -o nowhere/x
-  2> cairn: build: write the image: Input/output error
+  2> cairn: build: nowhere/x: No such file or directory
   [1]
 
   $ cairn build tree -o tree
-  2> cairn: build: write the image: Input/output error
+  2> cairn: build: tree: Is a directory
   [1]
 
   $ cairn build tree -o x --store small --store tree/small

@@ -144,6 +144,21 @@ static void test_line(void **state)
 	}
 }
 
+static void test_seconds_only(void **state)
+{
+	struct progress p;
+
+	(void)state;
+	begin(&p, false);
+	p.noun = NULL;
+	fake.now += 600 * MS;
+	progress_tick(&p, 0, 0, 0, 0);
+	assert_drawn("\rreading: 1 s\033[K");
+	fake.now += 9000 * MS;
+	progress_tick(&p, 0, 0, 0, 0);
+	assert_drawn("\rreading: 10 s\033[K");
+}
+
 static void test_narrow_terminal(void **state)
 {
 	struct progress p;
@@ -200,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_delay_and_interval),
 		cmocka_unit_test(test_short_operation_draws_nothing),
 		cmocka_unit_test(test_line),
+		cmocka_unit_test(test_seconds_only),
 		cmocka_unit_test(test_narrow_terminal),
 		cmocka_unit_test(test_background),
 		cmocka_unit_test(test_quiet_but_cancelled),
