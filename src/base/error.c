@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static int set_text(struct cairn_error *err, int code, enum cairn_error_kind kind, const char *tail,
-		    const char *fmt, va_list ap)
+__printf_like(5, 0) static int set_text(struct cairn_error *err, int code,
+					enum cairn_error_kind kind, const char *tail,
+					const char *fmt, va_list ap)
 {
 	int len;
 
@@ -48,8 +49,8 @@ int error_errno(struct cairn_error *err, int code, const char *fmt, ...)
 
 int error_prepend(struct cairn_error *err, const char *fmt, ...)
 {
-	char noun[CAIRN_ERROR_TEXT_MAX];
-	char text[CAIRN_ERROR_TEXT_MAX];
+	char noun[CAIRN_ERROR_TEXT_MAX - 2];
+	size_t len;
 	va_list ap;
 
 	if (!err)
@@ -58,9 +59,11 @@ int error_prepend(struct cairn_error *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(noun, sizeof(noun), fmt, ap);
 	va_end(ap);
-	memcpy(text, err->text, sizeof(text));
-	if (snprintf(err->text, sizeof(err->text), "%s: ", noun) < (int)sizeof(err->text))
-		strncat(err->text, text, sizeof(err->text) - strlen(err->text) - 1);
+	len = strlen(noun);
+	memmove(err->text + len + 2, err->text, sizeof(err->text) - len - 2);
+	memcpy(err->text, noun, len);
+	memcpy(err->text + len, ": ", 2);
+	err->text[sizeof(err->text) - 1] = '\0';
 	return err->code;
 }
 

@@ -24,6 +24,8 @@ static bool supported(void)
 #define CH(e, f, g)   _mm512_ternarylogic_epi64(e, f, g, 0xca)
 #define MAJ(a, b, c)  _mm512_ternarylogic_epi64(a, b, c, 0xe8)
 
+#define LOAD(p)            _mm512_loadu_si512(p)
+#define STORE(p, x)        _mm512_store_si512(p, x)
 #define LOAD_16(p)         _mm_loadu_si128((const __m128i *)(const void *)(p))
 #define PUT_16(x, mask, p) _mm512_mask_broadcast_i32x4(x, mask, LOAD_16(p))
 #define GATHER(p, stride)                                                                          \

@@ -22,6 +22,9 @@ extern const struct sha2_impl sha512_libcrypto;
 #ifdef __x86_64__
 extern const struct sha2_impl sha256_avx512x16;
 extern const struct sha2_impl sha256_avx512x32;
+extern const struct sha2_impl sha256_shani;
+extern const struct sha2_impl sha256_shani2;
+extern const struct sha2_impl sha256_shani4;
 extern const struct sha2_impl sha512_avx512x8;
 extern const struct sha2_impl sha512_avx512x16;
 #endif

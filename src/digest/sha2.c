@@ -54,13 +54,22 @@ const uint64_t sha512_iv[8] = {
 	0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
 };
 
+/* clang-format off */
 const struct sha2_impl *const sha2_impls[] = {
 #ifdef __x86_64__
-	&sha256_avx512x32, &sha256_avx512x16, &sha512_avx512x16,
+	&sha256_avx512x32,
+	&sha256_avx512x16,
+	&sha256_shani4,
+	&sha256_shani2,
+	&sha256_shani,
+	&sha512_avx512x16,
 	&sha512_avx512x8,
 #endif
-	&sha256_libcrypto, &sha512_libcrypto, NULL,
+	&sha256_libcrypto,
+	&sha512_libcrypto,
+	NULL,
 };
+/* clang-format on */
 
 /* --- the padding of a known length ----------------------------------------------------------- */
 

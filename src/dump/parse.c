@@ -331,9 +331,14 @@ static int set_object(struct dump_parser *p, struct node *n, struct span payload
 {
 	char path[OBJECT_PATH_MAX];
 	uint8_t *bytes;
-	size_t size = digest.len / 2;
+	size_t size;
+	int r;
 
 	if (!field_is_unset(digest)) {
+		r = decode(p, DIGEST, digest, true, &p->scratch2, &digest, err);
+		if (r < 0)
+			return r;
+		size = digest.len / 2;
 		if (digest.len != 64 && (digest.len != 128 || p->flags & CAIRN_DUMP_COMPAT))
 			goto bad_digest;
 		bytes = (uint8_t *)arena_alloc_aligned(&p->shard.arena, size, 1);

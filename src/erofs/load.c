@@ -13,14 +13,9 @@
  *     IN_PLACE when its name stands where the inode's number says; 0 for an inode not found yet.
  *  3. Work is bounded by the size of the span: no directory is read twice, and the bytes of
  *     directories and of xattr values that were decoded have ceilings.
+ *  4. maybe[] has the inodes that look like whiteouts until settle_whiteouts().
  */
-#include <errno.h>
-#include <xxhash.h>
-
-#include "base/buf.h"
-#include "erofs/format.h"
-#include "erofs/reader.h"
-#include "tree/tree.h"
+#include "erofs/load-internal.h"
 
 #define IN_PLACE (UINT32_C(1) << 31)
 
@@ -28,213 +23,8 @@
  * every path of a hostile image ends. */
 #define DEPTH_MAX 16384
 
-/* Shared xattrs can make a small image mean many bytes. Real images have the same few lists
- * everywhere, which are decoded once each. */
-#define XATTR_BYTES_FACTOR 64
-#define REFS_CACHE         256 /* lists, a power of two */
-#define REFS_CACHED_MAX    6   /* references of a list that is remembered */
-
 /* Stored size of a special file that has an extended inode for no other reason (image-format §2). */
 #define SPECIAL_SIZE (UINT64_C(1) << 32)
-
-struct cached_refs {
-	uint32_t nr;
-	uint8_t refs[4 * REFS_CACHED_MAX];
-	const struct xattr_list *list;
-};
-
-struct loader {
-	const struct image *img;
-	unsigned int flags;
-	const char *const *filter;
-	struct tree *tree;
-	struct tree_shard shard;
-	uint32_t *seen;
-	struct buf nodes; /* struct node * */
-	struct buf nids;  /* uint32_t */
-	uint32_t next_ino;
-	uint64_t dir_bytes, xattr_bytes;
-	struct buf inputs; /* struct xattr_input, scratch */
-	struct buf names;  /* their names, scratch */
-	struct cached_refs cache[REFS_CACHE];
-};
-
-/* What an inode's overlay xattrs say. */
-struct overlay {
-	const char *redirect; /* redirect_len bytes, NULL: none */
-	uint32_t redirect_len;
-	const uint8_t *digest; /* NULL: none */
-	uint32_t digest_size;
-	bool whiteout, user_whiteout;
-};
-
-static int out_of_memory(struct cairn_error *err)
-{
-	return error_errno(err, -ENOMEM, "load the image");
-}
-
-static int bad_inode(struct cairn_error *err, const struct inode *in, const char *words)
-{
-	return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "inode %u at offset %llu: %s", in->nid,
-			 (unsigned long long)in->offset, words);
-}
-
-/* --- xattrs -------------------------------------------------------------------------------------- */
-
-static bool name_is(const struct image_xattr *x, const char *prefix, const char *suffix)
-{
-	return x->suffix_len == strlen(suffix) && !strcmp(x->prefix, prefix) &&
-	       !memcmp(x->suffix, suffix, x->suffix_len);
-}
-
-/* Takes the writer's own xattrs out (image-format §10): true when @x is not one that the tree
- * has. @marked: the directory has a whiteout in it, so that it must have been marked. */
-static bool take_overlay(const struct loader *l, const struct inode *in, bool marked,
-			 const struct image_xattr *x, struct overlay *ovl)
-{
-	bool compat = l->flags & CAIRN_LOAD_COMPAT;
-	bool empty = !x->value_len;
-	bool opaque = !compat && l->img->format == CAIRN_FORMAT_V1 && marked && x->value_len == 1 &&
-		      x->value[0] == 'x';
-
-	if (S_ISREG(in->mode)) {
-		if (name_is(x, "trusted.", "overlay.redirect")) {
-			ovl->redirect = x->value;
-			ovl->redirect_len = x->value_len;
-			return true;
-		}
-		if (name_is(x, "trusted.", "overlay.metacopy")) {
-			ovl->digest_size = x->value_len - METACOPY_HEADER_SIZE;
-			if (ovl->digest_size == 32 || ovl->digest_size == 64)
-				ovl->digest = (const uint8_t *)x->value + METACOPY_HEADER_SIZE;
-			return true;
-		}
-	}
-	if (l->img->format == CAIRN_FORMAT_V2)
-		return false;
-	if (S_ISREG(in->mode) && name_is(x, "trusted.", "overlay.overlay.whiteout") &&
-	    (compat || (empty && !in->size))) {
-		ovl->whiteout = true;
-		return true;
-	}
-	if (name_is(x, "user.", "overlay.whiteout") &&
-	    (compat || (S_ISREG(in->mode) && empty && !in->size))) {
-		ovl->user_whiteout = true;
-		return true;
-	}
-	if (name_is(x, "trusted.", "overlay.overlay.whiteouts") ||
-	    name_is(x, "user.", "overlay.whiteouts"))
-		return compat || (marked && empty);
-	if (name_is(x, "trusted.", "overlay.overlay.opaque") ||
-	    name_is(x, "user.", "overlay.opaque"))
-		return opaque;
-	return false;
-}
-
-/* The name as the tree has it: unescaped. NULL: an overlay xattr that nobody escaped, which is the
- * writer's. Not NUL-terminated; *ret_len bytes. */
-static const char *tree_name(struct loader *l, const struct image_xattr *x, uint32_t *ret_len)
-{
-	static const char overlay[] = "overlay.";
-	const uint32_t len = sizeof(overlay) - 1;
-	const char *suffix = x->suffix;
-	uint32_t suffix_len = x->suffix_len;
-	char *out;
-
-	if (!strcmp(x->prefix, "trusted.") && suffix_len >= len && !memcmp(suffix, overlay, len)) {
-		suffix += len;
-		suffix_len -= len;
-		if (suffix_len < len || memcmp(suffix, overlay, len))
-			return NULL;
-	}
-	/* Reserved for all of an inode's names at once, so that it does not move. */
-	out = l->names.data + l->names.len;
-	memcpy(out, x->prefix, x->prefix_len);
-	memcpy(out + x->prefix_len, suffix, suffix_len);
-	*ret_len = x->prefix_len + suffix_len;
-	l->names.len += *ret_len;
-	return out;
-}
-
-static int add_input(struct loader *l, const struct image_xattr *x)
-{
-	struct xattr_input in = {
-		.value = x->value, .value_len = x->value_len, .shared = x->ref != UINT32_MAX};
-
-	in.name = tree_name(l, x, &in.name_len);
-	if (!in.name)
-		return 0;
-	l->xattr_bytes += in.name_len + in.value_len;
-	return buf_put(&l->inputs, &in, sizeof(in));
-}
-
-static struct cached_refs *cache_slot(struct loader *l, const uint8_t *refs, uint32_t nr)
-{
-	return &l->cache[XXH3_64bits(refs, (size_t)4 * nr) & (REFS_CACHE - 1)];
-}
-
-/* The xattrs of an inode: the tree's into *@ret, the overlay's into @ovl. */
-static int load_xattrs(struct loader *l, const struct inode *in, bool marked,
-		       const struct xattr_list **ret, struct overlay *ovl, struct cairn_error *err)
-{
-	struct cached_refs *cached = NULL;
-	struct image_xattr_iter it;
-	struct image_xattr x;
-	const uint8_t *refs;
-	uint32_t nr_refs, nr_inputs, nr_overlay = 0;
-	int r;
-
-	*ovl = (struct overlay){0};
-	*ret = NULL;
-	r = image_xattr_begin(in, &it, err);
-	if (r < 0 || !in->xattrs)
-		return r;
-	refs = it.ref;
-	nr_refs = it.nr_refs;
-	l->inputs.len = l->names.len = 0;
-	/* Every entry takes 4 bytes or a reference, and its name at most 255 and a prefix. */
-	if (buf_reserve(&l->names, (nr_refs + (size_t)(it.end - it.next) / 4) * 288) < 0)
-		return out_of_memory(err);
-
-	while (it.next < it.end) {
-		r = image_xattr_next(l->img, in, &it, &x, err);
-		if (r < 0)
-			return r;
-		if (!take_overlay(l, in, marked, &x, ovl) && add_input(l, &x) < 0)
-			return out_of_memory(err);
-	}
-	if (!l->inputs.len && nr_refs && nr_refs <= REFS_CACHED_MAX && !marked) {
-		cached = cache_slot(l, refs, nr_refs);
-		if (cached->nr == nr_refs && !memcmp(cached->refs, refs, (size_t)4 * nr_refs)) {
-			*ret = cached->list;
-			return 0;
-		}
-	}
-	while ((r = image_xattr_next(l->img, in, &it, &x, err)) > 0) {
-		if (take_overlay(l, in, marked, &x, ovl))
-			nr_overlay++;
-		else if (add_input(l, &x) < 0)
-			return out_of_memory(err);
-	}
-	if (r < 0)
-		return r;
-	if (l->xattr_bytes > l->img->size * XATTR_BYTES_FACTOR)
-		return bad_inode(err, in,
-				 "the xattrs so far are larger than such an image can mean");
-
-	nr_inputs = (uint32_t)(l->inputs.len / sizeof(struct xattr_input));
-	r = tree_xattrs(&l->shard, (struct xattr_input *)(void *)l->inputs.data, nr_inputs, ret);
-	if (r == -ENOMEM)
-		return out_of_memory(err);
-	if (r < 0)
-		return bad_inode(err, in, "its xattrs are larger than the format allows");
-	if (cached && !nr_overlay && *ret && (*ret)->nr == nr_refs) {
-		cached->nr = nr_refs;
-		memcpy(cached->refs, refs, (size_t)4 * nr_refs);
-		cached->list = *ret;
-	}
-	return 0;
-}
 
 /* --- one inode ------------------------------------------------------------------------------------- */
 
@@ -290,17 +80,26 @@ static int load_object(struct loader *l, const struct inode *in, const struct ov
 	return 0;
 }
 
+static void make_whiteout(struct node *n)
+{
+	n->mode = (uint16_t)(S_IFCHR | (n->mode & 07777));
+	n->size = 0;
+	n->device.rdev = 0;
+}
+
 static int load_regular(struct loader *l, const struct inode *in, const struct overlay *ovl,
 			struct node *n, struct cairn_error *err)
 {
 	bool compat = l->flags & CAIRN_LOAD_COMPAT;
 
-	if (ovl->whiteout && (ovl->user_whiteout || compat)) {
-		n->mode = (uint16_t)(S_IFCHR | (n->mode & 07777));
-		n->size = 0;
-		n->device.rdev = 0;
+	if (ovl->whiteout && compat) {
+		make_whiteout(n);
 		return 0;
 	}
+	/* What its directory says decides (settle_whiteouts). */
+	if (ovl->whiteout && ovl->user_whiteout &&
+	    buf_put(&l->maybe, &in->nid, sizeof(in->nid)) < 0)
+		return out_of_memory(err);
 	if (!n->size)
 		return 0;
 	if (in->layout == LAYOUT_CHUNK)
@@ -333,7 +132,7 @@ static bool was_large(const struct image *img, const struct inode *in)
 	       in->uid <= UINT16_MAX && in->gid <= UINT16_MAX;
 }
 
-/* A directory gets its xattrs when its entries have been read. */
+/* A directory gets its xattrs at the end (load_directory_xattrs). */
 static int fill_node(struct loader *l, const struct inode *in, struct node *n,
 		     struct cairn_error *err)
 {
@@ -491,9 +290,7 @@ static int load_directory(struct loader *l, uint32_t i, struct cairn_error *err)
 	uint32_t nid = ((const uint32_t *)(const void *)l->nids.data)[i];
 	struct image_dir_iter it = {0};
 	struct image_dirent d;
-	struct overlay ovl;
 	struct inode in;
-	bool marked = false;
 	int r;
 
 	r = image_inode(l->img, nid, &in, err);
@@ -511,9 +308,64 @@ static int load_directory(struct loader *l, uint32_t i, struct cairn_error *err)
 		return r;
 	if (dir->flags & NODE_UNSORTED)
 		return bad_inode(err, &in, "the names of a directory are not in order");
+	return 0;
+}
+
+static uint32_t nid_of(const struct loader *l, const struct node *n)
+{
+	return ((const uint32_t *)(const void *)l->nids.data)[n->index];
+}
+
+/* An empty file with the marks of a whiteout is one if the directory that it is in has them too; else
+ * they are the user's. */
+static int settle_whiteout(struct loader *l, uint32_t nid, int8_t *known, struct cairn_error *err)
+{
+	struct node *n = node_at(l, (l->seen[nid] & ~IN_PLACE) - 1);
+	struct overlay ovl;
+	struct inode in;
+	int r;
+
+	if (!known[n->parent->index]) {
+		r = load_has_marks(l, nid_of(l, n->parent), err);
+		if (r < 0)
+			return r;
+		known[n->parent->index] = r ? 1 : -1;
+	}
+	if (known[n->parent->index] < 0)
+		return 0;
+	make_whiteout(n);
+	r = image_inode(l->img, nid, &in, err);
+	return r < 0 ? r : load_xattrs(l, &in, true, &n->xattrs, &ovl, err);
+}
+
+static int settle_whiteouts(struct loader *l, struct cairn_error *err)
+{
+	const uint32_t *nids = (const uint32_t *)(const void *)l->maybe.data;
+	size_t nr = l->maybe.len / sizeof(*nids);
+	cleanup_free int8_t *known = NULL; /* by place in nodes[]: 1 marked, -1 not */
+	int r = 0;
+
+	if (!nr)
+		return 0;
+	known = (int8_t *)calloc(l->shard.nr_nodes, 1);
+	if (!known)
+		return out_of_memory(err);
+	for (size_t i = 0; !r && i < nr; i++)
+		r = settle_whiteout(l, nids[i], known, err);
+	return r;
+}
+
+static int load_directory_xattrs(struct loader *l, struct node *dir, struct cairn_error *err)
+{
+	struct overlay ovl;
+	struct inode in;
+	bool marked = false;
+	int r;
+
 	for (const struct node *n = dir->dir.newest; n && !marked; n = n->next)
 		marked = node_is_whiteout(n);
-	return load_xattrs(l, &in, marked, &dir->xattrs, &ovl, err);
+	r = image_inode(l->img, nid_of(l, dir), &in, err);
+	return r < 0 ? r : load_xattrs(l, &in, marked, &dir->xattrs, &ovl, err);
 }
 
 static int load_root(struct loader *l, struct cairn_error *err)
@@ -550,6 +402,11 @@ static int load_all(struct loader *l, struct cairn_error *err)
 		if (node_is_dir(node_at(l, i)))
 			r = load_directory(l, i, err);
 	}
+	if (!r)
+		r = settle_whiteouts(l, err);
+	for (uint32_t i = 0; !r && i < l->shard.nr_nodes; i++)
+		if (node_is_dir(node_at(l, i)))
+			r = load_directory_xattrs(l, node_at(l, i), err);
 	if (r < 0)
 		return r;
 
@@ -572,6 +429,7 @@ int image_load(const struct image *img, unsigned int flags, const char *const *f
 	l->flags = flags;
 	l->filter = filter;
 	l->nodes = BUF_INIT(SIZE_MAX / 2);
+	l->maybe = BUF_INIT(SIZE_MAX / 2);
 	l->nids = BUF_INIT(SIZE_MAX / 2);
 	l->inputs = BUF_INIT((size_t)UINT16_MAX * sizeof(struct xattr_input));
 	l->names = BUF_INIT((size_t)UINT16_MAX * 576);
@@ -588,6 +446,7 @@ int image_load(const struct image *img, unsigned int flags, const char *const *f
 	tree_shard_fini(&l->shard);
 	free(l->seen);
 	buf_fini(&l->nodes);
+	buf_fini(&l->maybe);
 	buf_fini(&l->nids);
 	buf_fini(&l->inputs);
 	buf_fini(&l->names);

@@ -45,7 +45,19 @@ static int copy_xattr(int from, int to, const char *name)
 	return 0;
 }
 
-static int copy_xattrs(int from, int to)
+/* An ACL that contradicts the mode cannot be had by setting both. */
+static int compare_xattr(int from, int to, const char *name)
+{
+	char a[XATTR_SIZE_MAX], b[XATTR_SIZE_MAX];
+	ssize_t n = fgetxattr(from, name, a, sizeof(a));
+
+	if (n < 0 || fgetxattr(to, name, b, sizeof(b)) != n || memcmp(a, b, (size_t)n) != 0)
+		return -EINVAL;
+	return 0;
+}
+
+/* Calls @fn for each xattr of @from that a mount would show. */
+static int each_xattr(int from, int to, int (*fn)(int from, int to, const char *name))
 {
 	cleanup_free char *names = NULL;
 	ssize_t size = flistxattr(from, NULL, 0);
@@ -60,12 +72,15 @@ static int copy_xattrs(int from, int to)
 	if (size < 0)
 		return -errno;
 
-	for (const char *name = names; name < names + size && r == 0; name += strlen(name) + 1) {
-		if (has_prefix(name, PRIVATE_PREFIX) && !has_prefix(name, ESCAPED_PREFIX))
-			continue;
-		r = copy_xattr(from, to, name);
-	}
+	for (const char *name = names; name < names + size && r == 0; name += strlen(name) + 1)
+		if (!has_prefix(name, PRIVATE_PREFIX) || has_prefix(name, ESCAPED_PREFIX))
+			r = fn(from, to, name);
 	return r;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
 /* Owner, xattrs, mode, times, in the order in which one does not undo another. */
@@ -73,18 +88,22 @@ static int copy_facts(int image, int layer)
 {
 	cleanup_fd int from = openat(image, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_fd int to = openat(layer, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
+	struct stat a, b;
 	int r;
 
-	if (from < 0 || to < 0 || fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0)
+	if (from < 0 || to < 0 || fstat(from, &a) < 0 || fchown(to, a.st_uid, a.st_gid) < 0)
 		return -errno;
-	r = copy_xattrs(from, to);
+	r = each_xattr(from, to, copy_xattr);
 	if (r < 0)
 		return r;
-	if (fchmod(to, st.st_mode & 07777) < 0 ||
-	    futimens(to, (const struct timespec[]){st.st_atim, st.st_mtim}) < 0)
+	if (fchmod(to, a.st_mode & 07777) < 0 ||
+	    futimens(to, (const struct timespec[]){a.st_atim, a.st_mtim}) < 0 || fstat(to, &b) < 0)
 		return -errno;
-	return 0;
+
+	if (a.st_mode != b.st_mode || a.st_uid != b.st_uid || a.st_gid != b.st_gid ||
+	    !same_time(a.st_atim, b.st_atim) || !same_time(a.st_mtim, b.st_mtim))
+		return -EINVAL;
+	return each_xattr(from, to, compare_xattr);
 }
 
 static int set_number(int fs, const char *key, unsigned long long n, struct cairn_error *err)

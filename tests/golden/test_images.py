@@ -2,6 +2,7 @@
 """Every golden dump gives the golden image, byte for byte, through mkcomposefs and through cairn."""
 
 import os
+import re
 import sys
 
 import pytest
@@ -17,6 +18,9 @@ DIR_LINKS = '31-dir-hardlink'
 VARIANTS = [('', [], 'auto'),
             ('.v0', ['--min-version=0', '--max-version=0'], 'v0'),
             ('.v1', ['--min-version=1', '--max-version=1'], 'v1')]
+
+# What the writer gives to the parents of whiteouts: cairn knows them, composefs-info prints them.
+MARKS = re.compile(rb' (trusted|user)\.overlay\.opaque=x(?= |$)', re.MULTILINE)
 
 each_name = pytest.mark.parametrize('name', NAMES)
 each_variant = pytest.mark.parametrize('variant', VARIANTS, ids=['auto', 'v0', 'v1'])
@@ -84,25 +88,24 @@ def test_version_range(name, options, suffix, tmp_path):
     assert sha256(write(name, tmp_path / 'i', *options)) == golden(name, suffix + '.sha256')
 
 
-@pytest.mark.parametrize('command, suffix', [('dump', '.info'), ('ls', '.ls'),
-                                             ('objects', '.objects')])
-@each_name
+@pytest.mark.parametrize('name, command, suffix', [
+    (name, command, suffix) for name in NAMES
+    for command, suffix in (('dump', '.info'), ('ls', '.ls'), ('objects', '.objects'))
+    if os.path.exists(os.path.join(GOLDEN, name + suffix))])
 def test_listing(name, command, suffix, tmp_path):
-    if not os.path.exists(os.path.join(GOLDEN, name + suffix)):
-        pytest.skip('no golden listing')
     write(name, tmp_path / 'i')
     expected = read(GOLDEN, name + suffix)
     assert output('composefs-info', command, tmp_path / 'i') == expected
     if name != DIR_LINKS:
-        assert output('cairn', command, tmp_path / 'i') == expected
+        said = output('cairn', command, tmp_path / 'i')
+        assert said == MARKS.sub(b'', expected)
 
 
-@each_name
+@pytest.mark.parametrize('name', [n for n in NAMES if n != DIR_LINKS])
 @each_variant
 def test_image_to_image(name, variant, tmp_path):
+    """More than the reference promises (dump-format §8): no image changes when it is written again."""
     image = write(name, tmp_path / 'a', *variant[1])
-    if name in ('06-hardlink-forward', '13-compact-extended', '15-devices', DIR_LINKS):
-        pytest.skip('does not survive being read back (dump-format §8)')
     output('composefs-dump', tmp_path / 'a', tmp_path / 'b')
     assert read(tmp_path / 'b') == image
 

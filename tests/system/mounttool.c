@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * mounttool [OPTION]... IMAGE TARGET: cairn_mount() for tests, with what cairn(1) does not offer: only
- * some of the ways to mount, every error in full. Prints what the mount became, or the error.
+ * mounttool [OPTION]... IMAGE TARGET: cairn_mount() for tests, with what cairn(1) does not offer. Prints
+ * what the mount became, or the error in full.
  *
- *	-b DIR base directory (again for more)   -u DIR upper   -w DIR work   -d HEX digest
- *	-v off|try|require   -f FLAGS (number)   -i PATH user namespace   -W WAYS (number)
- *	-r N mount and unmount N times, print the seconds of each on average
+ *	-b DIR object directory (may be repeated)   -u DIR upper   -w DIR work   -d HEX digest
+ *	-v off|try|require   -f FLAGS (a number)   -i PATH of a user namespace   -W WAYS (a number)
+ *	-r N: mount and unmount N times, print the seconds of a mount
+ *	-S: only the layer for statfs; prints what can be changed in it through a descriptor
+ * mounttool -U|-L TARGET: cairn_umount(), busy or lazy.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +15,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/macro.h"
-#include "mount/mount.h"
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "mount/mount-internal.h"
 
 #define BASES_MAX 16
 
@@ -62,6 +66,46 @@ static int repeat(int rounds, int fd, const char *target, const struct cairn_mou
 	return report(r, &err, &result);
 }
 
+/* Everything that a mount may not let happen, tried on the layer while it can still be reached. */
+static int try_to_change(int mnt)
+{
+	int dir = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct {
+		const char *what;
+		int failed;
+	} tries[] = {
+		{"file", openat(mnt, "name", O_WRONLY | O_CREAT | O_CLOEXEC, 0644) < 0},
+		{"directory", mkdirat(mnt, "name", 0755) < 0},
+		{"symlink", symlinkat("target", mnt, "name") < 0},
+		{"unnamed file", openat(mnt, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644) < 0},
+		{"mode", fchmod(dir, 0777) < 0},
+		{"owner", fchown(dir, 1, 1) < 0},
+		{"time", futimens(dir, NULL) < 0},
+		{"xattr", fsetxattr(dir, "trusted.x", "y", 1, 0) < 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++)
+		if (!tries[i].failed)
+			printf("changed: %s\n", tries[i].what);
+	printf("tried %zu\n", ARRAY_SIZE(tries));
+	return 0;
+}
+
+static int try_statfs_layer(int fd, const char *target, const struct cairn_mount_options *o)
+{
+	struct cairn_mount_result none = {0};
+	struct cairn_error err = {0};
+	struct mount_plan plan;
+	bool loop;
+	int r = plan_init(&plan, fd, target, o, &err);
+
+	if (r == 0)
+		r = image_mount(&plan, &loop, &err);
+	if (r >= 0)
+		r = statfs_mount(&plan, r, &err);
+	return r < 0 ? report(r, &err, &none) : try_to_change(r);
+}
+
 int main(int argc, char **argv)
 {
 	const char *bases[BASES_MAX];
@@ -70,9 +114,9 @@ int main(int argc, char **argv)
 	struct cairn_error err = {0};
 	struct cairn_digest digest;
 	unsigned int ways = MOUNT_ANY_WAY;
-	int c, fd, rounds = 0;
+	int c, fd, rounds = 0, only_statfs = 0;
 
-	while ((c = getopt(argc, argv, "b:u:w:d:v:f:i:W:r:")) != -1) {
+	while ((c = getopt(argc, argv, "b:u:w:d:v:f:i:W:r:SU:L:")) != -1) {
 		if (c == 'b' && o.nr_basedirs < BASES_MAX)
 			bases[o.nr_basedirs++] = optarg;
 		else if (c == 'u')
@@ -91,6 +135,11 @@ int main(int argc, char **argv)
 			ways = (unsigned int)strtoul(optarg, NULL, 0);
 		else if (c == 'r')
 			rounds = atoi(optarg);
+		else if (c == 'S')
+			only_statfs = 1;
+		else if (c == 'U' || c == 'L')
+			return report(cairn_umount(optarg, c == 'L' ? CAIRN_UMOUNT_LAZY : 0, &err),
+				      &err, &result);
 		else
 			return 2;
 	}
@@ -103,6 +152,8 @@ int main(int argc, char **argv)
 		perror(argv[optind]);
 		return 2;
 	}
+	if (only_statfs)
+		return try_statfs_layer(fd, argv[optind + 1], &o);
 	if (rounds > 0)
 		return repeat(rounds, fd, argv[optind + 1], &o, ways);
 	return report(mount_image(fd, argv[optind + 1], &o, ways, &result, &err), &err, &result);
