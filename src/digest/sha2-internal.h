@@ -25,8 +25,10 @@ extern const struct sha2_impl sha256_avx512x32;
 extern const struct sha2_impl sha256_shani;
 extern const struct sha2_impl sha256_shani2;
 extern const struct sha2_impl sha256_shani4;
+extern const struct sha2_impl sha256_avx2x8;
 extern const struct sha2_impl sha512_avx512x8;
 extern const struct sha2_impl sha512_avx512x16;
+extern const struct sha2_impl sha512_avx2x4;
 #endif
 
 #endif
