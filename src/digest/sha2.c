@@ -67,6 +67,9 @@ const struct sha2_impl *const sha2_impls[] = {
 	&sha512_avx512x8,
 	&sha512_avx2x4,
 #endif
+#ifdef SHA2_ARMV8
+	&sha256_armv8x2,
+#endif
 	&sha256_libcrypto,
 	&sha512_libcrypto,
 	NULL,
