@@ -113,8 +113,8 @@ static void list(const char *path, char *buffer, char *entries, unsigned long lo
 			at += e->reclen;
 			if (!strcmp(e->name, ".") || !strcmp(e->name, ".."))
 				continue;
-			if (only_stat && statx(fd, e->name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
-					       &stx) < 0)
+			if (only_stat &&
+			    statx(fd, e->name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &stx) < 0)
 				die(e->name);
 			if (e->type == DT_DIR) {
 				char *below;
