@@ -16,6 +16,7 @@ struct source {
 	enum source_kind kind;
 	int fd;
 	int format; /* of an image; else -1 */
+	unsigned int load_flags; /* enum cairn_load_flags, for an image */
 };
 
 /* Options that say how a source is read. */
