@@ -50,7 +50,7 @@ int talk_usage(const char *fmt, ...) __printf_like(1, 2);
  * its words. Returns the exit status that follows from its kind. */
 int talk_error(int code, const struct cairn_error *err, const char *name);
 
-/* For unverified bytes as well as malformed ones. */
+/* The exit status that follows from a failure, without words. */
 int exit_status_of(int code, const struct cairn_error *err);
 
 #endif

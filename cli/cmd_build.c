@@ -84,9 +84,12 @@ static int write_image(const struct args *a, const struct source *s, const struc
 	struct cairn_error err = {0};
 	struct progress progress;
 	struct cairn_image_options options = {
-		.format = format_of_choice(a->format, alg),
+		.format = format_of_choice(a->format),
 		.alg = alg,
 		.jobs = jobs_of(a->source.jobs),
+		/* With a store the image is the reference to its objects, and as durable as they. */
+		.sync = a->store != NULL,
+		.verity = 1,
 		.progress = progress_tick,
 		.progress_arg = &progress,
 	};

@@ -74,7 +74,7 @@ static int digest_one(const struct args *a, const struct source *s, const struct
 	const unsigned int alg = a->alg ? a->alg : source_alg(tree);
 	struct cairn_image_result res = {0};
 	struct cairn_error err = {0};
-	int r = written_digest(a, tree, format_of_choice(a->format, alg), alg, &res, &err);
+	int r = written_digest(a, tree, format_of_choice(a->format), alg, &res, &err);
 
 	if (r < 0)
 		return talk_error(r, &err, s->name);

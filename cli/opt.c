@@ -78,7 +78,7 @@ static int set_choice(const struct opt *o, const char *arg, unsigned int *ret)
 {
 	unsigned int place;
 
-	assert(o->choices);
+	assert(o->choices && arg);
 	place = choice_place(o->choices, arg);
 	if (!place) {
 		talk_usage("--%s: one of %s, not '%s'", o->name, o->choices, arg);

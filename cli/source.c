@@ -7,11 +7,9 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-int format_of_choice(unsigned int choice, unsigned int alg)
+int format_of_choice(unsigned int choice)
 {
-	if (choice > 1)
-		return (int)(choice - 2) % 3;
-	return alg == CAIRN_SHA512 ? CAIRN_FORMAT_V1 : CAIRN_FORMAT_AUTO;
+	return choice > 1 ? (int)(choice - 2) % 3 : CAIRN_FORMAT_AUTO;
 }
 
 const char *format_name(int format)

@@ -49,10 +49,9 @@ struct source_args {
 
 #define OPT_ALG(type, field, help) OPT_CHOICE(type, field, 0, "alg", "ALG", "sha256|sha512", help)
 
-/* --format: the enum cairn_format of @choice, place in the list, for digests of @alg: V0 knows only
- * SHA-256, so automatic is V1 for the other. */
+/* --format: the enum cairn_format of @choice, place in the list. */
 #define FORMAT_CHOICES "auto|0|1|2|v0|v1|v2"
-int format_of_choice(unsigned int choice, unsigned int alg);
+int format_of_choice(unsigned int choice);
 
 /* "V1" */
 const char *format_name(int format);

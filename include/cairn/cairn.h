@@ -4,8 +4,8 @@
  *
  *	directory, dump text or image -> struct cairn_tree -> image, text, list, difference
  *
- * The library never prints, exits, changes directory or reads the environment, and starts threads
- * only where `jobs` asks for them.
+ * The library never prints, exits, changes directory or reads the environment. It starts threads only
+ * where `jobs` asks for them, and one in cairn_mount() on older kernels; none outlasts the call.
  */
 #ifndef CAIRN_CAIRN_H
 #define CAIRN_CAIRN_H

@@ -13,7 +13,8 @@ extern "C" {
 
 /* Format variants. The number is what the image's header says. */
 enum cairn_format {
-	CAIRN_FORMAT_AUTO = -1, /* V0, or V1 when the tree has a whiteout (image-format §4.2) */
+	CAIRN_FORMAT_AUTO = -1, /* V0; V1 when the tree has a whiteout (image-format §4.2) or
+				   the digests are SHA-512, which V0 cannot have */
 	CAIRN_FORMAT_V0 = 0,
 	CAIRN_FORMAT_V1 = 1,
 	CAIRN_FORMAT_V2 = 2,
@@ -28,6 +29,7 @@ struct cairn_image_options {
 	unsigned int jobs;          /* 2 or more: hash and write in a second thread */
 	int compat;                 /* accept hard links to directories */
 	int sync;                   /* cairn_image_write_file(): return when the file is durable */
+	int verity;                 /* cairn_image_write_file(): enable fs-verity where possible */
 	cairn_progress_fn progress; /* may be NULL */
 	void *progress_arg;
 };

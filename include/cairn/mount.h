@@ -54,7 +54,8 @@ struct cairn_mount_result {
  * Returns 0. -EINVAL: not an image, or options that contradict each other. -ENOTTY: a digest was
  * given and the image has no fs-verity; -EILSEQ: it has another one (both kind DIGEST).
  * -EOPNOTSUPP (kind UNSUPPORTED): verity is required and cannot be had here. Otherwise the kernel's
- * errno, with its own words in @err. */
+ * errno, with its own words in @err.
+ * Before Linux 6.15 a thread does part of the work; it has ended when this returns. */
 CAIRN_API int cairn_mount(int image_fd, const char *target,
 			  const struct cairn_mount_options *options, struct cairn_mount_result *ret,
 			  struct cairn_error *err);

@@ -105,8 +105,8 @@ struct cairn_xattr {
 	size_t size;
 };
 
-/* One name in the tree. All pointers live as long as the tree, except @path, which lives until the
- * callback returns. */
+/* One name in the tree. @content and the names and values of @xattrs live as long as the tree, all
+ * other pointers until the callback returns. */
 struct cairn_entry {
 	const char *path; /* "/" or "/a/b", NUL-terminated */
 	size_t path_len;  /* bytes */

@@ -15,6 +15,7 @@
 #include "erofs/write.h"
 #include "sys/io.h"
 #include "sys/pending.h"
+#include "sys/verity.h"
 #include "tree/objects.h"
 
 #define RING 4 /* buffers: one being filled, one being written, two to even out */
@@ -222,6 +223,9 @@ int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char 
 		error_prepend(err, "%s", path);
 		return r;
 	}
+	/* Only a file that nobody can write any more can be given fs-verity. */
+	if (options->verity && !pending_seal(&file))
+		(void)verity_enable(file.fd, (enum cairn_alg)result.digest.alg);
 	if (options->sync && fsync(file.fd) < 0)
 		return error_errno(err, -errno, "%s", path);
 	r = pending_replace(&file, name);

@@ -78,7 +78,7 @@ const struct sha2_impl sha256_avx512x16 = {
 	.name = "avx512x16",
 	.alg = CAIRN_SHA256,
 	.lanes = 16,
-	.cost = 110,
+	.cost = 105,
 	.supported = supported,
 	.hash = hash256x16,
 };
@@ -126,7 +126,7 @@ const struct sha2_impl sha512_avx512x8 = {
 	.name = "avx512x8",
 	.alg = CAIRN_SHA512,
 	.lanes = 8,
-	.cost = 80,
+	.cost = 64,
 	.supported = supported,
 	.hash = hash512x8,
 };
@@ -135,7 +135,7 @@ const struct sha2_impl sha512_avx512x16 = {
 	.name = "avx512x16",
 	.alg = CAIRN_SHA512,
 	.lanes = 16,
-	.cost = 120,
+	.cost = 103,
 	.supported = supported,
 	.hash = hash512x16,
 };

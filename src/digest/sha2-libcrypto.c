@@ -57,7 +57,7 @@ const struct sha2_impl sha256_libcrypto = {
 	.name = "libcrypto",
 	.alg = CAIRN_SHA256,
 	.lanes = 1,
-	.cost = 90,
+	.cost = 68,
 	.supported = always,
 	.hash = hash256,
 };
@@ -66,7 +66,7 @@ const struct sha2_impl sha512_libcrypto = {
 	.name = "libcrypto",
 	.alg = CAIRN_SHA512,
 	.lanes = 1,
-	.cost = 60,
+	.cost = 36,
 	.supported = always,
 	.hash = hash512,
 };

@@ -112,20 +112,6 @@ TARGET INLINE void compress_same(__m128i s[NR_MAX][2], const uint32_t kw[64], in
 	ADD_STATE;
 }
 
-/* Where the block at @at of @msg is: in place, padded in @tail, or nothing but zeros. */
-static inline const uint8_t *find(const struct sha2_msg *msg, size_t at, uint8_t tail[SHA256_BLOCK])
-{
-	static const uint8_t zeros[SHA256_BLOCK];
-
-	if (at + SHA256_BLOCK <= msg->len)
-		return (const uint8_t *)msg->data + at;
-	if (at >= msg->len)
-		return zeros;
-	memset(tail, 0, SHA256_BLOCK);
-	memcpy(tail, (const uint8_t *)msg->data + at, msg->len - at);
-	return tail;
-}
-
 /* The instructions want the words of the state as f e b a and h g d c. */
 TARGET INLINE void load_iv(__m128i s[2])
 {
@@ -158,7 +144,7 @@ TARGET INLINE void hash(const struct sha2_length *length, const struct sha2_msg 
 
 	EACH(msg[k] = &msgs[k < nr ? k : 0]; longest = MAX(longest, msg[k]->len); load_iv(s[k]););
 	for (; at < longest; at += SHA256_BLOCK) {
-		EACH(block[k] = find(msg[k], at, tail[k]););
+		EACH(block[k] = sha256_find_block(msg[k], at, tail[k]););
 		compress(s, block, n);
 	}
 	for (; at < length->size; at += SHA256_BLOCK)

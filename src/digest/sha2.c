@@ -62,8 +62,13 @@ const struct sha2_impl *const sha2_impls[] = {
 	&sha256_shani4,
 	&sha256_shani2,
 	&sha256_shani,
+	&sha256_avx2x8,
 	&sha512_avx512x16,
 	&sha512_avx512x8,
+	&sha512_avx2x4,
+#endif
+#ifdef SHA2_ARMV8
+	&sha256_armv8x2,
 #endif
 	&sha256_libcrypto,
 	&sha512_libcrypto,

@@ -707,8 +707,12 @@ int dump_parser_finish(struct dump_parser *p, struct tree **ret, struct cairn_er
 	if (r < 0)
 		return r;
 	r = tree_seal(p->tree, p->flags & CAIRN_DUMP_COMPAT, err);
-	if (r < 0)
+	if (r < 0) {
+		/* The reference finds these only when it writes the image. */
+		if (err && p->flags & CAIRN_DUMP_COMPAT)
+			err->kind = CAIRN_ERROR_USAGE;
 		return r;
+	}
 	*ret = take_ptr(p->tree);
 	return 0;
 }

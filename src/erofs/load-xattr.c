@@ -24,8 +24,8 @@ static bool take_overlay(const struct loader *l, const struct inode *in, bool ma
 {
 	bool compat = l->flags & CAIRN_LOAD_COMPAT;
 	bool empty = !x->value_len;
-	bool opaque = !compat && l->img->format == CAIRN_FORMAT_V1 && marked && x->value_len == 1 &&
-		      x->value[0] == 'x';
+	bool opaque = !compat && l->img->format == CAIRN_FORMAT_V1 && S_ISDIR(in->mode) && marked &&
+		      x->value_len == 1 && x->value[0] == 'x';
 
 	if (S_ISREG(in->mode)) {
 		if (name_is(x, "trusted.", "overlay.redirect")) {
@@ -54,7 +54,7 @@ static bool take_overlay(const struct loader *l, const struct inode *in, bool ma
 	}
 	if (name_is(x, "trusted.", "overlay.overlay.whiteouts") ||
 	    name_is(x, "user.", "overlay.whiteouts"))
-		return compat || (marked && empty);
+		return compat || (S_ISDIR(in->mode) && marked && empty);
 	if (name_is(x, "trusted.", "overlay.overlay.opaque") ||
 	    name_is(x, "user.", "overlay.opaque"))
 		return opaque;

@@ -58,7 +58,7 @@ static int survey(struct erofs_plan *p, struct cairn_error *err)
 	}
 
 	if (p->format == CAIRN_FORMAT_AUTO)
-		p->format = whiteout ? CAIRN_FORMAT_V1 : CAIRN_FORMAT_V0;
+		p->format = whiteout || p->alg == CAIRN_SHA512 ? CAIRN_FORMAT_V1 : CAIRN_FORMAT_V0;
 	if (p->format == CAIRN_FORMAT_V2) {
 		p->build_time = 0;
 		p->build_nsec = 0;

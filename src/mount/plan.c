@@ -163,11 +163,25 @@ static int open_dirs(struct mount_plan *p, const char *target, struct cairn_erro
 
 /* --- fs-verity ------------------------------------------------------------------------------- */
 
-/* Whether the first regular file in directory @name of @store has fs-verity: 1 or 0; -1: none. */
-static int sample(int store, const char *name)
+/* Whether the file @name of @dir has fs-verity: 1 or 0; -1: it is no object. */
+static int sample_file(int dir, const char *name)
+{
+	cleanup_fd int fd = -1;
+	struct cairn_digest digest;
+	struct stat st;
+
+	if (name[0] == '.') /* nor are files that are still being written */
+		return -1;
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	return verity_measure(fd, &digest) == 0;
+}
+
+/* The same of the first object in directory @name of @store. */
+static int sample_directory(int store, const char *name)
 {
 	int fd = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct cairn_digest digest;
 	struct dirent *e;
 	int found = -1;
 	DIR *dir;
@@ -179,16 +193,8 @@ static int sample(int store, const char *name)
 		close(fd);
 		return -1;
 	}
-
-	while (found < 0 && (e = readdir(dir))) {
-		cleanup_fd int object = -1;
-
-		if (e->d_type != DT_REG && e->d_type != DT_UNKNOWN)
-			continue;
-		object = openat(fd, e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		if (object >= 0 && e->d_name[0] != '.')
-			found = verity_measure(object, &digest) == 0;
-	}
+	while (found < 0 && (e = readdir(dir)))
+		found = sample_file(fd, e->d_name);
 	closedir(dir);
 	return found;
 }
@@ -205,7 +211,7 @@ static bool objects_have_verity(int store)
 		int n = i * 167 % 256;
 		char name[3] = {digits[n >> 4], digits[n & 15], '\0'};
 
-		found = sample(store, name);
+		found = sample_directory(store, name);
 		if (found == 0)
 			return false;
 		seen += found > 0;

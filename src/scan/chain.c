@@ -65,7 +65,7 @@ static int open_level(struct worker *w, size_t i, struct stat *st)
 
 	fd = open_directory(w->chain[i - 1].fd, d->node->name);
 	if (fd < 0)
-		return fd;
+		return fd == -ENOTDIR ? -ESTALE : fd;
 	if (fstat(fd, &now) < 0)
 		return -errno;
 	if (st)

@@ -30,7 +30,8 @@ struct content {
 	const struct stat *st;
 	struct cairn_digest digests[VERITY_ALGS_MAX];
 	bool cloned;
-	bool again; /* read before, and counted */
+	bool again;   /* read before, and counted */
+	size_t ahead; /* bytes that are in the buffer already */
 };
 
 static int changed(struct worker *w, const struct node *n)
@@ -112,12 +113,43 @@ static int put(struct worker *w, struct node *n, const struct cairn_digest *dige
 
 /* --- small files ----------------------------------------------------------------------------- */
 
+/* Length class of a content's only block; of contents that have more, all blocks but one are full. */
+#define LENGTH_UNIT    64
+#define LENGTH_CLASSES (VERITY_BLOCK_SIZE / LENGTH_UNIT + 1)
+
+static unsigned int length_class(const struct small_file *f)
+{
+	return (unsigned int)MIN(f->node->size / LENGTH_UNIT, (uint64_t)LENGTH_CLASSES - 1);
+}
+
+/* Hashes what waits, in order of length: where all messages that are hashed side by side have ended, the
+ * rest of their blocks is zeros and takes half the time. */
+static void hash_small(struct worker *w)
+{
+	unsigned int starts[LENGTH_CLASSES + 1] = {0};
+	uint16_t order[BATCH_FILES];
+
+	for (unsigned int i = 0; i < w->nr_small; i++)
+		starts[length_class(&w->small[i]) + 1]++;
+	for (unsigned int c = 1; c < LENGTH_CLASSES; c++)
+		starts[c] += starts[c - 1];
+	for (unsigned int i = 0; i < w->nr_small; i++)
+		order[starts[length_class(&w->small[i])]++] = (uint16_t)i;
+
+	for (unsigned int i = 0; i < w->nr_small; i++) {
+		struct small_file *f = &w->small[order[i]];
+
+		verity_batch_add(w->batch, f->data, (size_t)f->node->size, f->digests);
+	}
+	verity_batch_flush(w->batch);
+}
+
 int content_flush(struct worker *w)
 {
 	unsigned int nr = w->nr_small;
 	int r;
 
-	verity_batch_flush(w->batch);
+	hash_small(w);
 	w->nr_small = 0;
 	w->used = 0;
 	for (unsigned int i = 0; i < nr; i++) {
@@ -132,52 +164,61 @@ int content_flush(struct worker *w)
 	return 0;
 }
 
-static int read_inline(struct worker *w, struct node *n, int fd, const struct stat *st)
+/* Takes the content of @size bytes that is next in the buffer. */
+static int keep(struct worker *w, struct node *n, size_t size)
 {
-	char content[CAIRN_INLINE_DEFAULT];
-	size_t size = (size_t)st->st_size;
-	ssize_t got = read_full(fd, content, size);
+	const uint8_t *data = w->buffer + w->used;
+	struct small_file *f;
 
-	if (got < 0)
-		return scan_fail_errno(w, n, (int)got, "read");
-	if ((size_t)got != size)
-		return changed(w, n);
-	if (!still(w, n, fd, st))
-		return 0;
 	w->bytes += size;
-	n->inl.content = (const uint8_t *)arena_dup(&w->shard->arena, content, size);
-	n->flags |= NODE_INLINE;
-	return n->inl.content ? 0 : scan_out_of_memory(w);
+	if (size <= CAIRN_INLINE_DEFAULT) {
+		n->inl.content = (const uint8_t *)arena_dup(&w->shard->arena, data, size);
+		n->flags |= NODE_INLINE;
+		return n->inl.content ? 0 : scan_out_of_memory(w);
+	}
+	f = &w->small[w->nr_small++];
+	f->node = n;
+	f->data = data;
+	/* Contents begin on cache lines. */
+	w->used = MIN(ROUND_UP(w->used + size, (size_t)64), (size_t)BUFFER_SIZE);
+	return 0;
+}
+
+static int make_room(struct worker *w)
+{
+	if (w->nr_small < BATCH_FILES && BUFFER_SIZE - w->used >= SMALL_MAX)
+		return 0;
+	return content_flush(w);
 }
 
 static int read_small(struct worker *w, struct node *n, int fd, const struct stat *st)
 {
 	size_t size = (size_t)st->st_size;
-	struct small_file *f;
 	ssize_t got;
 	int r;
 
-	if (w->nr_small == BATCH_FILES || size > BUFFER_SIZE - w->used) {
-		r = content_flush(w);
-		if (r < 0)
-			return r;
-	}
-
-	got = read_full(fd, w->buffer + w->used, size);
+	r = make_room(w);
+	if (r < 0)
+		return r;
+	got = pread_full(fd, w->buffer + w->used, size, 0);
 	if (got < 0)
 		return scan_fail_errno(w, n, (int)got, "read");
 	if ((size_t)got != size)
 		return changed(w, n);
-	if (!still(w, n, fd, st))
-		return 0;
+	return still(w, n, fd, st) ? keep(w, n, size) : 0;
+}
 
-	f = &w->small[w->nr_small++];
-	f->node = n;
-	f->data = w->buffer + w->used;
-	verity_batch_add(w->batch, f->data, size, f->digests);
-	/* Contents begin on cache lines. */
-	w->used = MIN(ROUND_UP(w->used + size, (size_t)64), (size_t)BUFFER_SIZE);
-	w->bytes += size;
+int content_read_ahead(struct worker *w, int fd, size_t *ret)
+{
+	ssize_t got;
+	int r;
+
+	r = make_room(w);
+	if (r < 0)
+		return r;
+	got = read(fd, w->buffer + w->used, SMALL_MAX);
+	/* An error will be met again. */
+	*ret = got > 0 ? (size_t)got : 0;
 	return 0;
 }
 
@@ -193,6 +234,27 @@ static int make_large_space(struct worker *w)
 	return w->piece ? 0 : scan_out_of_memory(w);
 }
 
+/* The next *@size bytes, or fewer, at @offset; NULL: failed, which is recorded. */
+static const uint8_t *read_piece(struct worker *w, struct content *c, int from, uint64_t offset,
+				 size_t *size)
+{
+	ssize_t got;
+
+	if (c->ahead) {
+		*size = c->ahead;
+		c->ahead = 0;
+		return w->buffer + w->used;
+	}
+	got = pread_full(from, w->piece, *size, (off_t)offset);
+	if (got == (ssize_t)*size)
+		return w->piece;
+	if (got < 0)
+		(void)scan_fail_errno(w, c->node, (int)got, "read");
+	else
+		(void)changed(w, c->node);
+	return NULL;
+}
+
 /* Hashes the file open at @from, and (@p) writes it there. Returns 1; 0 if it failed by itself, which is
  * recorded; or a negative errno. */
 static int stream(struct worker *w, struct content *c, int from, struct pending *p)
@@ -205,15 +267,13 @@ static int stream(struct worker *w, struct content *c, int from, struct pending 
 
 	while (done < size) {
 		size_t want = (size_t)MIN(size - done, (uint64_t)PIECE);
-		ssize_t got = pread_full(from, w->piece, want, (off_t)done);
+		const uint8_t *data = read_piece(w, c, from, done, &want);
 
-		if (got < 0)
-			return scan_fail_errno(w, c->node, (int)got, "read");
-		if ((size_t)got != want)
-			return changed(w, c->node);
-		verity_update(&w->stream, w->piece, want);
+		if (!data)
+			return 0;
+		verity_update(&w->stream, data, want);
 		if (p) {
-			r = copy_append(p->fd, w->piece, want, sparse, &written);
+			r = copy_append(p->fd, data, want, sparse, &written);
 			if (r < 0)
 				return write_failed(w, c->node, r);
 		}
@@ -265,6 +325,8 @@ static int copy_large(struct worker *w, struct content *c)
 		w->no_clone = c->st->st_dev;
 	}
 
+	if (c->cloned)
+		c->ahead = 0;
 	r = c->cloned ? stream(w, c, p.fd, NULL) : stream(w, c, c->fd, &p);
 	(void)verity_final(&w->stream, c->digests);
 	if (r <= 0)
@@ -291,17 +353,16 @@ static int hold(struct worker *w, struct content *c)
 
 	while (done < size) {
 		size_t want = MIN(size - done, (size_t)PIECE);
-		ssize_t got = pread_full(c->fd, w->whole + done, want, (off_t)done);
+		const uint8_t *data = read_piece(w, c, c->fd, done, &want);
 
-		if (got != (ssize_t)want)
+		if (!data)
 			break;
-		verity_update(&w->stream, w->whole + done, want);
+		verity_update(&w->stream, data, want);
+		memcpy(w->whole + done, data, want);
 		done += want;
 	}
 	(void)verity_final(&w->stream, c->digests);
-	if (done < size)
-		return changed(w, c->node);
-	if (!still(w, c->node, c->fd, c->st))
+	if (done < size || !still(w, c->node, c->fd, c->st))
 		return 0;
 	w->bytes += size;
 	r = put(w, c->node, c->digests, w->whole);
@@ -344,9 +405,10 @@ static int hash_then_copy(struct worker *w, struct content *c)
 									    : 1;
 }
 
-static int read_large(struct worker *w, struct node *n, int fd, const struct stat *st)
+static int read_large(struct worker *w, struct node *n, int fd, const struct stat *st, size_t ahead)
 {
-	struct content c = {.node = n, .fd = fd, .st = st};
+	struct content c = {.node = n, .fd = fd, .st = st, .ahead = ahead};
+	bool clone = may_clone(w, st);
 	int r;
 
 	r = make_large_space(w);
@@ -354,7 +416,7 @@ static int read_large(struct worker *w, struct node *n, int fd, const struct sta
 		return r;
 	if (!w->scan->sink)
 		r = hash_large(w, &c);
-	else if (st->st_size <= HOLD_MAX && !may_clone(w, st))
+	else if (st->st_size <= HOLD_MAX && !clone)
 		r = hold(w, &c);
 	else if (probably_new(w->scan))
 		r = copy_large(w, &c);
@@ -365,15 +427,27 @@ static int read_large(struct worker *w, struct node *n, int fd, const struct sta
 
 /* --- all ------------------------------------------------------------------------------------- */
 
-int content_read(struct worker *w, struct node *n, int fd, const struct stat *st)
+/*
+ * What was read before the facts were asked for belongs to them if nothing has changed the file since
+ * then, and whatever does sets its ctime to the time of the change. The clock is the one that the file
+ * system uses; some keep whole seconds only.
+ */
+static bool not_changed_since(const struct timespec *since, const struct stat *st)
+{
+	return st->st_ctim.tv_sec < since->tv_sec - 2;
+}
+
+int content_read(struct worker *w, struct node *n, int fd, const struct stat *st, size_t ahead)
 {
 	if (!st->st_size)
 		return 0;
-	if (st->st_size <= CAIRN_INLINE_DEFAULT)
-		return read_inline(w, n, fd, st);
-	if (st->st_size <= SMALL_MAX && !may_clone(w, st))
-		return read_small(w, n, fd, st);
-	return read_large(w, n, fd, st);
+	if (!not_changed_since(&w->since, st))
+		ahead = 0;
+	if (st->st_size > SMALL_MAX || may_clone(w, st))
+		return read_large(w, n, fd, st, ahead == SMALL_MAX ? ahead : 0);
+	if (ahead == (size_t)st->st_size)
+		return keep(w, n, ahead);
+	return read_small(w, n, fd, st);
 }
 
 int content_init(struct worker *w)

@@ -2,10 +2,12 @@
 /*
  * One name that is not a directory: its facts.
  *
- *	regular files		openat, fstat, read, flistxattr, fstat, close
- *	others			fstatat, readlinkat, listxattrat
+ *	regular files	openat, read, fstat, flistxattr, close; on file systems that are not ordinary,
+ *			and for files that changed lately, openat, fstat, flistxattr, read, fstat, close
+ *	others		fstatat, listxattrat, readlinkat
  *
- * An open file is asked by its descriptor: each of these calls by name would walk the path again.
+ * An open file is asked by its descriptor: each of these calls by name would walk the path again. On a
+ * small file, a call is a tenth of all the time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -92,26 +94,27 @@ static ssize_t read_values(struct worker *w, const struct xattr_place *place, si
 int node_read_xattrs(struct worker *w, struct node *n, int fd, const char *name)
 {
 	const struct xattr_place place = {.fd = fd, .name = name};
-	char first[XATTR_NAMES_FIRST];
 	ssize_t len;
 	ssize_t nr;
 	int r;
 
 	if (w->scan->flags & CAIRN_SCAN_SKIP_XATTRS)
 		return 0;
-	len = xattr_list_names(&place, first, sizeof(first));
-	if (likely(!len) || len == -EOPNOTSUPP)
+	/* Asked for the size alone the kernel allocates nothing, and most files have none. Where one
+	 * has some, the next probably has, too. */
+	len = xattr_list_names(&place, w->xattr_names, w->had_xattrs ? XATTR_NAMES_FIRST : 0);
+	if (!len || len == -EOPNOTSUPP) {
+		w->had_xattrs = false;
 		return 0;
-
+	}
 	r = make_xattr_space(w);
 	if (r < 0)
 		return r;
-	if (len > 0)
-		memcpy(w->xattr_names, first, (size_t)len);
-	else if (len == -ERANGE)
+	if (!w->had_xattrs || len == -ERANGE)
 		len = xattr_list_names(&place, w->xattr_names, XATTR_NAMES_MAX);
 	if (len < 0)
 		return scan_fail_errno(w, n, (int)len, "list xattrs of");
+	w->had_xattrs = true;
 	nr = read_values(w, &place, (size_t)len);
 	if (nr < 0)
 		return scan_fail_errno(w, n, (int)nr, "read xattrs of");
@@ -170,6 +173,7 @@ static int open_file(struct worker *w, int dirfd, const char *name)
 static int gather_file(struct worker *w, int dirfd, struct node *n)
 {
 	cleanup_fd int fd = -1;
+	size_t ahead = 0;
 	struct stat st;
 	int r;
 
@@ -179,6 +183,11 @@ static int gather_file(struct worker *w, int dirfd, struct node *n)
 		return changed(w, n);
 	if (fd < 0)
 		return scan_fail_errno(w, n, fd, "open");
+	if (w->ordinary) {
+		r = content_read_ahead(w, fd, &ahead);
+		if (r < 0)
+			return r;
+	}
 	if (fstat(fd, &st) < 0)
 		return scan_fail_errno(w, n, -errno, "stat");
 	if (!S_ISREG(st.st_mode))
@@ -192,7 +201,7 @@ static int gather_file(struct worker *w, int dirfd, struct node *n)
 	if (r < 0)
 		return r;
 	w->files++;
-	return content_read(w, n, fd, &st);
+	return content_read(w, n, fd, &st, ahead);
 }
 
 static int gather_target(struct worker *w, int dirfd, struct node *n)
@@ -200,6 +209,8 @@ static int gather_target(struct worker *w, int dirfd, struct node *n)
 	char target[TREE_PATH_MAX + 1];
 	ssize_t len = readlinkat(dirfd, n->name, target, sizeof(target));
 
+	if (len < 0 && errno == EINVAL)
+		return changed(w, n);
 	if (len < 0)
 		return scan_fail_errno(w, n, -errno, "read link");
 	if (len == 0 || len > TREE_PATH_MAX)

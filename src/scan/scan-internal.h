@@ -14,7 +14,8 @@
  *  1. A node is written by one worker at a time: by the one that lists its directory, then by the one
  *     that runs the task it is in, then (hard links) by the caller's thread when all have ended.
  *  2. Children are added to a directory only by the worker that lists it.
- *  3. A descriptor belongs to one worker, but for the root's, which all may use.
+ *  3. A descriptor belongs to one worker and is closed in its thread, but for the root's, which all may
+ *     use: threads may have tables of descriptors of their own.
  */
 #ifndef SCAN_SCAN_INTERNAL_H
 #define SCAN_SCAN_INTERNAL_H
@@ -118,7 +119,7 @@ struct scan {
 	atomic_ullong hits; /* contents that the sink had */
 };
 
-#define SMALL_MAX   (256u << 10) /* bytes; such files are hashed side by side from one buffer */
+#define SMALL_MAX   (128u << 10) /* bytes; such files are hashed side by side from one buffer */
 #define BUFFER_SIZE (512u << 10) /* bytes of it: about half of a processor's own cache */
 #define BATCH_FILES 256
 
@@ -158,7 +159,11 @@ struct worker {
 	bool have_no_clone;
 
 	uint64_t files, bytes; /* not yet published */
+	struct timespec since; /* the task at hand began then */
+	dev_t dev;             /* last file system seen, and whether it is an ordinary one */
+	bool ordinary;
 	bool no_atime_refused; /* O_NOATIME is for owners */
+	bool had_xattrs;       /* the last file */
 	char *xattr_names;
 	char *xattr_values;
 	struct xattr_input *xattr_inputs;
@@ -210,8 +215,13 @@ int node_read_xattrs(struct worker *w, struct node *n, int fd, const char *name)
 /* The facts and content of @n, which is no directory, in the directory open at @dirfd. */
 int gather_entry(struct worker *w, int dirfd, struct node *n);
 
-/* The content of the regular file open at @fd, whose facts are @st. */
-int content_read(struct worker *w, struct node *n, int fd, const struct stat *st);
+/* Reads the start of the file open at @fd, all if it is small, before anything is known of it. *@ret:
+ * bytes read. Returns 0, or a negative errno that ends the scan. */
+int content_read_ahead(struct worker *w, int fd, size_t *ret);
+
+/* The content of the regular file open at @fd, whose facts are @st. @ahead: bytes of it that the last
+ * call was content_read_ahead() for, else 0. */
+int content_read(struct worker *w, struct node *n, int fd, const struct stat *st, size_t ahead);
 
 /* Hashes and stores what waits. */
 int content_flush(struct worker *w);

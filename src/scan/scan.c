@@ -151,7 +151,6 @@ static void worker_fini(struct worker *w)
 {
 	if (!w)
 		return;
-	chain_close(w);
 	content_fini(w);
 	task_stack_fini(&w->tasks);
 	arena_fini(&w->arena);

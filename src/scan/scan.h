@@ -16,7 +16,8 @@
 #include "tree/tree.h"
 
 /* Where contents go: what a scan needs of a store. Several threads call these at once; each returns a
- * negative errno, with words in @err, on failure. */
+ * negative errno, with words in @err, on failure. Threads that the scan starts have no descriptors but
+ * @dirfd and the standard ones. */
 struct scan_sink {
 	struct cairn_store *store;
 	enum cairn_alg alg; /* names objects */

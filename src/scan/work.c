@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "scan/scan-internal.h"
+#include "sys/place.h"
 
 int task_push(struct task_stack *s, struct scan_task task)
 {
@@ -96,6 +97,11 @@ static int gather_entries(struct worker *w, const struct scan_task *task)
 
 	if (dirfd < 0)
 		return scan_fail_errno(w, task->dir->node, dirfd, "open");
+	if (task->dir->dev != w->dev) {
+		w->dev = task->dir->dev;
+		w->ordinary = place_is_ordinary(dirfd);
+	}
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &w->since);
 	for (uint32_t i = 0; i < task->nr; i++, n = n->next) {
 		if (S_ISDIR(n->mode) || scan_skips(w, n))
 			continue;
@@ -115,12 +121,21 @@ static void finish_task(struct scan *scan)
 	pthread_mutex_unlock(&scan->lock);
 }
 
+static void own_descriptors(const struct scan *scan)
+{
+	const int keep[] = {scan->root_fd, scan->sink ? scan->sink->dirfd : scan->root_fd};
+
+	place_own_descriptors(keep, ARRAY_SIZE(keep));
+}
+
 int worker_run(struct worker *w)
 {
 	struct scan *scan = w->scan;
 	struct scan_task task;
 	int r = 0;
 
+	if (w->id)
+		own_descriptors(scan);
 	while (!atomic_load_explicit(&scan->stop, memory_order_relaxed)) {
 		if (!take_newest(&w->tasks, &task)) {
 			r = content_flush(w);
@@ -138,5 +153,7 @@ int worker_run(struct worker *w)
 			break;
 		finish_task(scan);
 	}
+	/* Here and not where the worker is freed: these are descriptors of this thread. */
+	chain_close(w);
 	return r;
 }

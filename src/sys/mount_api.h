@@ -5,7 +5,8 @@
  *
  * Every function returns 0 (or a descriptor, close-on-exec, that the caller closes) or a negative
  * errno. @err gets one sentence: the parameter or step, the words that the kernel left on the
- * context's descriptor, the words of the errno. Kind SYSTEM throughout; NULL is allowed.
+ * context's descriptor, the words of the errno. NULL is allowed. Kind SYSTEM, or UNSUPPORTED where the
+ * kernel has no such file system.
  */
 #ifndef SYS_MOUNT_API_H
 #define SYS_MOUNT_API_H

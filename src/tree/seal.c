@@ -8,7 +8,7 @@ static int bad_node(struct cairn_error *err, int code, const struct node *n, con
 {
 	char path[NODE_PATH_QUOTED_MAX];
 
-	return error_set(err, code, CAIRN_ERROR_USAGE, "%s: %s", node_path_quoted(n, path), words);
+	return error_set(err, code, CAIRN_ERROR_FORMAT, "%s: %s", node_path_quoted(n, path), words);
 }
 
 /* Points @n at the end of its chain, and with it every link on the way, so that each is walked

@@ -7,6 +7,7 @@ The working directory holds ROOT.dump (an empty root), ROOT.cfs (its image), dir
 
 import os
 import pty
+import subprocess
 import sys
 
 import pytest
@@ -93,7 +94,6 @@ def test_mkcomposefs(args, stderr):
 
 def test_mkcomposefs_terminal():
     primary, secondary = pty.openpty()
-    import subprocess
     result = subprocess.run([program('mkcomposefs'), 'dir', '-'], stdout=secondary,
                             stderr=subprocess.PIPE, check=False)
     os.close(secondary)
@@ -124,6 +124,40 @@ def test_mkcomposefs_leaves_empty_file():
 def test_mkcomposefs_ignores_store_with_dump():
     output('mkcomposefs', '--digest-store=store', '--from-file', 'ROOT.dump', 'out')
     assert not os.path.exists('store')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='gives up the privileges of root')
+@pytest.mark.parametrize('path, stderr', [
+    ('tree/sub/big', 'error computing digest: Permission denied'),
+    ('tree/sub/small', 'error computing digest: Permission denied'),
+    ('tree/sub', 'error accessing tree/sub: Permission denied'),
+    ('tree', 'error accessing tree: Permission denied'),
+])
+def test_mkcomposefs_unreadable(path, stderr):
+    os.makedirs('tree/sub')
+    for name in 'big', 'small':
+        with open('tree/sub/' + name, 'wb') as f:
+            f.write(bytes(10 if name == 'small' else 1000))
+    os.chmod(path, 0)
+    result = subprocess.run(
+        ['setpriv', '--bounding-set', '-dac_override,-dac_read_search', program('mkcomposefs'),
+         '--digest-store=store', 'tree', 'out'], capture_output=True, check=False,
+        env=dict(os.environ, LC_ALL='C'))
+    assert (result.returncode, result.stderr.decode()) == (1, f'mkcomposefs: {stderr}\n')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='gives up the privileges of root')
+def test_mkcomposefs_read_only_store():
+    os.mkdir('tree')
+    with open('tree/big', 'wb') as f:
+        f.write(bytes(1000))
+    os.mkdir('store', 0o555)
+    result = subprocess.run(
+        ['setpriv', '--bounding-set', '-dac_override', program('mkcomposefs'),
+         '--digest-store=store', 'tree', 'out'], capture_output=True, check=False,
+        env=dict(os.environ, LC_ALL='C'))
+    assert (result.returncode, result.stderr) == (
+        1, b'mkcomposefs: cannot fill store: Permission denied\n')
 
 
 INFO = [

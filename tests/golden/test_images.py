@@ -110,6 +110,22 @@ def test_image_to_image(name, variant, tmp_path):
     assert read(tmp_path / 'b') == image
 
 
+@pytest.mark.parametrize('name', [n for n in NAMES if n not in (
+    '06-hardlink-forward', '13-compact-extended', '15-devices', DIR_LINKS)])
+@each_variant
+def test_dump_to_image(name, variant, tmp_path):
+    """The text of an image makes that image again, with the options of dump-format §8."""
+    image = write(name, tmp_path / 'i', *variant[1])
+    whiteouts = name in ('07-whiteout', '23-root-hex-names')
+    options = [] if image[12] == whiteouts else ['--min-version=1'] if image[12] else [
+        '--max-version=0']
+    text = output('composefs-info', 'dump', tmp_path / 'i')
+    assert output('mkcomposefs', *options, '--from-file', '-', '-', stdin=text) == image
+    (tmp_path / 'text').write_bytes(output('cairn', 'dump', tmp_path / 'i'))
+    output('cairn', 'build', '--format', f'v{image[12]}', tmp_path / 'text', '-o', tmp_path / 'j')
+    assert read(tmp_path / 'j') == image
+
+
 def test_measure(tmp_path):
     for data, digest in [
             (b'hello world\n', '37061ef2ac4c21bec68489b56138c5780306a4ad7fe6676236ecdf2c9027cd92'),

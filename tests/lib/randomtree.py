@@ -40,10 +40,12 @@ class Entry:
 
 
 class Tree:
-    def __init__(self, seed, profile, version2=False):
+    def __init__(self, seed, profile, version2=False, digest_size=32, link_dirs=False):
         self.rng = random.Random(f'{profile}/{seed}')
         self.profile = profile
         self.version2 = version2  # only what V2 can hold and has one meaning in every writer
+        self.digest_size = digest_size
+        self.link_dirs = link_dirs
         self.entries = [Entry(b'', DIR | 0o755)]
         self.dirs = [b'']
         self.taken = {b''}
@@ -54,7 +56,7 @@ class Tree:
         self.fill_root()
         for _ in range(self.rng.choice([0, 3, 20, 60, 150])):
             self.add()
-        if profile in ('links', 'mixed'):
+        if profile in ('links', 'mixed') or link_dirs:
             for _ in range(self.rng.randrange(12)):
                 self.add_link()
 
@@ -218,8 +220,8 @@ class Tree:
             entry.size = r.choice([2**43 * 100, 2**43 * 1000 - 1, 2**43 * r.randrange(1, 1025),
                                    2**43 * r.randrange(1000, 1025), entry.size])
         if self.chance(0.8):
-            entry.digest = bytes(r.randrange(256) for _ in range(32)) if self.chance(0.7) \
-                else b'\x5a' * 32
+            entry.digest = bytes(r.randrange(256) for _ in range(self.digest_size)) \
+                if self.chance(0.7) else b'\x5a' * self.digest_size
             text = entry.digest.hex().encode()
             entry.payload = text[:2] + b'/' + text[2:]
         if not self.version2 and self.chance(0.2):
@@ -254,10 +256,11 @@ class Tree:
 
     def add_link(self):
         r = self.rng
-        targets = [e.path for e in self.entries if stat.S_IFMT(e.mode) != DIR]
+        avoid = set() if self.link_dirs else {DIR}
         if self.version2:
-            targets = [e.path for e in self.entries
-                       if stat.S_IFMT(e.mode) not in (DIR, CHR)]
+            avoid.add(CHR)
+        targets = [e.path for e in self.entries if stat.S_IFMT(e.mode) not in avoid
+                   and not (self.version2 and e.link is not None)]
         if not targets:
             return
         entry = Entry(self.path(), r.choice([REG, LNK, CHR]) | 0o644)

@@ -287,11 +287,10 @@ class Parser:
     def set_xattrs(self, node, rest):
         if len(rest) > 65535:
             raise DumpError('Too many xattrs')
-        if rest.endswith(b' '):
-            rest = rest[:-1]
-        if not rest:
-            return
-        for token in rest.split(b' '):
+        tokens = rest.split(b' ')
+        if not tokens[-1]:
+            tokens.pop()
+        for token in tokens:
             key, equals, value = token.partition(b'=')
             if not equals:
                 raise DumpError('Missing = in xattr')

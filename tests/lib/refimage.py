@@ -9,7 +9,9 @@ import functools
 import hashlib
 import stat
 import struct
+import sys
 
+import refdump
 from refdump import Node, WriteError
 
 BLOCK = 4096
@@ -554,3 +556,13 @@ def write(root, version='auto'):
     if version == 'auto':
         version = int(has_whiteout(root))
     return Writer2(root).image() if version == 2 else Writer01(root, version).image()
+
+
+def main():
+    """refimage.py 0|1|2 <DUMP >IMAGE"""
+    root = refdump.parse(sys.stdin.buffer.read())
+    sys.stdout.buffer.write(write(root, int(sys.argv[1])))
+
+
+if __name__ == '__main__':
+    main()

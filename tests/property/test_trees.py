@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """Properties of random trees, judged by a second implementation (tests/lib/ref*.py).
 
-CAIRN_SEED (default 0) and CAIRN_ROUNDS (default 8, for each profile) choose the trees; the name of a
+CAIRN_SEED (default 0) and CAIRN_ROUNDS (default 4, for each profile) choose the trees; the name of a
 failing case says profile and seed.
 """
 
@@ -17,10 +17,10 @@ import refdump  # noqa: E402
 import refimage  # noqa: E402
 import refread  # noqa: E402
 from programs import fsck, output, read, run  # noqa: E402
-from randomtree import PROFILES, Tree  # noqa: E402
+from randomtree import PROFILES, Entry, Tree  # noqa: E402
 
 SEED = int(os.environ.get('CAIRN_SEED', '0'))
-ROUNDS = int(os.environ.get('CAIRN_ROUNDS', '8'))
+ROUNDS = int(os.environ.get('CAIRN_ROUNDS', '4'))
 CASES = [(profile, seed) for profile in PROFILES for seed in range(SEED, SEED + ROUNDS)]
 
 each_tree = pytest.mark.parametrize('profile, seed', CASES, ids=[f'{p}-{s}' for p, s in CASES])
@@ -83,6 +83,54 @@ def test_v2(profile, seed, tmp_path):
     assert b'OK canonical V2' in output('cairn', 'check', tmp_path / 'i')
     tree = refread.load(image)
     assert output('cairn', 'dump', tmp_path / 'i') == refread.dump(tree)
+
+
+@each_tree
+@pytest.mark.parametrize('version', [1, 2])
+def test_sha512(profile, seed, version, tmp_path):
+    text = Tree(seed, profile, version2=version == 2, digest_size=64).text()
+    image = expected(text, version)
+    (tmp_path / 'dump').write_bytes(text)
+    result = run('cairn', 'build', tmp_path / 'dump', '-o', tmp_path / 'i', '--format',
+                 f'v{version}', '--alg', 'sha512')
+    if isinstance(image, str):
+        assert result.returncode != 0
+        return
+    assert (result.returncode, result.stderr) == (0, b'')
+    assert read(tmp_path / 'i') == image
+    assert refimage.fsverity(image, 'sha512') in result.stdout.decode()
+    assert output('cairn', 'check', tmp_path / 'i').startswith(b'OK canonical V%d' % version)
+
+
+@pytest.mark.parametrize('seed', range(SEED, SEED + ROUNDS))
+def test_links_to_directories(seed, tmp_path):
+    """Only the drop-ins take them."""
+    text = Tree(seed, 'mixed', link_dirs=True).text()
+    image = expected(text, 'auto')
+    if isinstance(image, str):
+        pytest.skip('no image can hold it')
+    assert output('mkcomposefs', '--from-file', '-', '-', stdin=text) == image
+    (tmp_path / 'i').write_bytes(image)
+    tree = refread.load(image)
+    assert output('composefs-info', 'dump', tmp_path / 'i') == refread.dump(tree)
+    assert output('composefs-info', 'ls', tmp_path / 'i') == refread.listing(tree)
+
+
+@pytest.mark.parametrize('seed', range(SEED, SEED + ROUNDS))
+def test_circle(seed):
+    """Hard links that lead in a circle, or into one (image-format §4.6)."""
+    tree = Tree(seed, 'plain')
+    names = [tree.path(b'') for _ in range(tree.rng.randrange(2, 6))]
+    for i, name in enumerate(names):
+        entry = Entry(name, 0o100644)
+        entry.link = names[(i + 1) % len(names)]
+        tree.entries.append(entry)
+    tail = Entry(tree.path(b''), 0o100644)
+    tail.link = names[0]
+    tree.entries.append(tail)
+    result = run('mkcomposefs', '--print-digest-only', '--from-file', '-', stdin=tree.text(seed))
+    assert (result.returncode, result.stderr) == (
+        1, b'mkcomposefs: cannot write file: Too many levels of symbolic links\n')
 
 
 @each_tree

@@ -214,15 +214,3 @@ def test_names_in_the_store_do_not_show(ways):
             assert not os.path.lexists('mnt/' + path)
         m.check_tree('mnt')
         m.check_root('mnt')
-
-
-def test_layer_ends_with_the_mount():
-    """A thousand mounts leave no shared memory in use, and as many file systems as before."""
-    def shared():
-        with open('/proc/meminfo', encoding='ascii') as f:
-            return int([line for line in f if line.startswith('Shmem:')][0].split()[1])
-
-    before = shared()
-    subprocess.run([m.TOOL, '-b', 'store/objects', '-r', '1000', 'image', 'mnt'], check=True,
-                   stdout=subprocess.DEVNULL)
-    assert shared() - before < 1024
