@@ -18,8 +18,7 @@ static int refuse(struct cairn_error *err, int code, const struct node *n, const
 {
 	char path[NODE_PATH_QUOTED_MAX];
 
-	return error_set(err, code, CAIRN_ERROR_FORMAT, "%s: %s", node_path_quoted(n, path),
-			 words);
+	return error_set(err, code, CAIRN_ERROR_FORMAT, "%s: %s", node_path_quoted(n, path), words);
 }
 
 /* --- what the whole tree decides ---------------------------------------------------------------- */
