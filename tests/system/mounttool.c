@@ -103,7 +103,9 @@ static int try_statfs_layer(int fd, const char *target, const struct cairn_mount
 		r = image_mount(&plan, &loop, &err);
 	if (r >= 0)
 		r = statfs_mount(&plan, r, &err);
-	return r < 0 ? report(r, &err, &none) : try_to_change(r);
+	r = r < 0 ? report(r, &err, &none) : try_to_change(r);
+	plan_fini(&plan);
+	return r;
 }
 
 int main(int argc, char **argv)
