@@ -39,6 +39,7 @@ struct cached_xattrs {
 struct dump_parser {
 	unsigned int flags;
 	uint64_t line; /* number of the current one, from 1 */
+	bool has_nul;  /* somewhere in the line, or near it */
 	struct tree *tree;
 	struct tree_shard shard;
 	struct buf partial;  /* a line whose end has not come yet */
@@ -590,7 +591,7 @@ static int add_node(struct dump_parser *p, struct span path, bool is_dir, struct
 
 static int parse_line(struct dump_parser *p, const char *text, size_t len, struct cairn_error *err)
 {
-	const char *nul = (const char *)memchr(text, '\0', len);
+	const char *nul = p->has_nul ? (const char *)memchr(text, '\0', len) : NULL;
 	struct span path;
 	struct line l;
 	struct node *n = NULL;
@@ -628,6 +629,8 @@ int dump_parser_feed(struct dump_parser *p, const char *data, size_t size, struc
 	const char *end = data + size;
 	int r;
 
+	/* Asked once for many lines; a NUL that was seen may be in the line that is not yet complete. */
+	p->has_nul = (p->has_nul && p->partial.len) || memchr(data, '\0', size);
 	while (data < end) {
 		const char *lf = (const char *)memchr(data, '\n', (size_t)(end - data));
 		size_t len = (size_t)((lf ? lf : end) - data);
