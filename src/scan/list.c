@@ -11,7 +11,7 @@ struct listing {
 	struct worker *w;
 	struct scan_dir *dir;
 	int fd;
-	bool others; /* there are entries that are no directories */
+	size_t nr_others; /* entries that are no directories: in w->others */
 };
 
 static int add_task(struct worker *w, struct scan_task task)
@@ -30,6 +30,23 @@ static int add_directory(struct listing *l, struct node *n)
 		return scan_out_of_memory(l->w);
 	*d = (struct scan_dir){.parent = l->dir, .node = n, .depth = l->dir->depth + 1};
 	return add_task(l->w, (struct scan_task){.dir = d});
+}
+
+static int add_other(struct listing *l, struct node *n)
+{
+	struct worker *w = l->w;
+
+	if (l->nr_others == w->max_others) {
+		size_t max = MAX(2 * w->max_others, (size_t)1024);
+		struct node **others = (struct node **)realloc(w->others, max * sizeof(*others));
+
+		if (!others)
+			return scan_out_of_memory(w);
+		w->others = others;
+		w->max_others = max;
+	}
+	w->others[l->nr_others++] = n;
+	return 0;
 }
 
 static int add_entry(void *arg, const char *name, size_t len, unsigned char type)
@@ -55,28 +72,31 @@ static int add_entry(void *arg, const char *name, size_t len, unsigned char type
 	if (!n)
 		return scan_out_of_memory(l->w);
 	n->mode = (uint16_t)mode;
-	if (S_ISDIR(mode))
-		return add_directory(l, n);
-	l->others = true;
-	return 0;
+	return S_ISDIR(mode) ? add_directory(l, n) : add_other(l, n);
 }
 
-/* All entries, in tasks of a size that can be shared. */
-static int add_entry_tasks(struct listing *l)
+/* What is no directory, in tasks of a size that can be shared. */
+static int add_other_tasks(struct listing *l)
 {
-	struct node *n = l->dir->node->dir.newest;
-	uint32_t left = l->dir->node->dir.nr;
+	size_t size = l->nr_others * sizeof(struct node *);
+	struct node **nodes;
 	int r;
 
-	while (l->others && left) {
-		uint32_t nr = MIN(left, (uint32_t)TASK_ENTRIES);
+	if (!size)
+		return 0;
+	nodes = (struct node **)arena_alloc(&l->w->arena, size);
+	if (!nodes)
+		return scan_out_of_memory(l->w);
+	memcpy(nodes, l->w->others, size);
 
-		r = add_task(l->w, (struct scan_task){.dir = l->dir, .first = n, .nr = nr});
+	for (size_t at = 0; at < l->nr_others; at += TASK_ENTRIES) {
+		r = add_task(l->w, (struct scan_task){
+					   .dir = l->dir,
+					   .nodes = nodes + at,
+					   .nr = MIN(l->nr_others - at, (size_t)TASK_ENTRIES),
+				   });
 		if (r < 0)
 			return r;
-		left -= nr;
-		while (left && nr--)
-			n = n->next;
 	}
 	return 0;
 }
@@ -114,5 +134,5 @@ int list_directory(struct worker *w, struct scan_dir *dir)
 	if (!same_state(&before, &after))
 		return scan_fail(w, dir->node, -EAGAIN, CAIRN_ERROR_SYSTEM,
 				 "changed while it was read");
-	return add_entry_tasks(&l);
+	return add_other_tasks(&l);
 }

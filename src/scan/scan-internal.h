@@ -38,12 +38,11 @@ struct scan_dir {
 	ino_t ino;
 };
 
-/* Something to do: list @dir, or (@first not NULL) gather @nr of its entries from @first on, along
- * node->next, those that are no directories. */
+/* Something to do: list @dir, or gather @nodes, which are entries of it and no directories. */
 struct scan_task {
 	struct scan_dir *dir;
-	struct node *first;
-	uint32_t nr;
+	struct node **nodes; /* NULL: list */
+	size_t nr;
 };
 
 #define SCAN_JOBS_MAX 256 /* workers; each has about 2 MiB of buffers */
@@ -141,6 +140,8 @@ struct worker {
 	struct tree_shard *shard;
 	struct arena arena; /* of struct scan_dir */
 	struct task_stack tasks;
+	struct node **others; /* for the directory that is being listed */
+	size_t max_others;
 
 	/* The directory at hand is the last level, its ancestors those before. */
 	struct level *chain;

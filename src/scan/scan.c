@@ -153,6 +153,7 @@ static void worker_fini(struct worker *w)
 		return;
 	content_fini(w);
 	task_stack_fini(&w->tasks);
+	free(w->others);
 	arena_fini(&w->arena);
 	free(w->xattr_names);
 	free(w->xattr_values);

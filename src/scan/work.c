@@ -114,7 +114,6 @@ static bool wait_for_task(struct worker *w, struct scan_task *ret)
 
 static int gather_entries(struct worker *w, const struct scan_task *task)
 {
-	struct node *n = task->first;
 	int dirfd = chain_open(w, task->dir, NULL);
 	int r;
 
@@ -125,10 +124,10 @@ static int gather_entries(struct worker *w, const struct scan_task *task)
 		w->ordinary = place_is_ordinary(dirfd);
 	}
 	(void)clock_gettime(CLOCK_REALTIME_COARSE, &w->since);
-	for (uint32_t i = 0; i < task->nr; i++, n = n->next) {
-		if (S_ISDIR(n->mode) || scan_skips(w, n))
+	for (size_t i = 0; i < task->nr; i++) {
+		if (scan_skips(w, task->nodes[i]))
 			continue;
-		r = gather_entry(w, dirfd, n);
+		r = gather_entry(w, dirfd, task->nodes[i]);
 		if (r < 0)
 			return r;
 	}
@@ -168,7 +167,7 @@ int worker_run(struct worker *w)
 		r = share(w);
 		if (r < 0)
 			break;
-		if (task.first)
+		if (task.nodes)
 			r = gather_entries(w, &task);
 		else if (!scan_skips(w, task.dir->node))
 			r = list_directory(w, task.dir);

@@ -56,6 +56,18 @@ static unsigned int next_kept(const int *keep, unsigned int nr, unsigned int fro
 	return lowest;
 }
 
+/* The thread sanitizer takes a descriptor's number for the same file in every thread. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ONE_TABLE 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define ONE_TABLE 1
+#endif
+#ifndef ONE_TABLE
+#define ONE_TABLE 0
+#endif
+
 void place_own_descriptors(const int *keep, unsigned int nr)
 {
 	unsigned int highest = STDERR_FILENO;
@@ -64,7 +76,7 @@ void place_own_descriptors(const int *keep, unsigned int nr)
 	/* First what is above all of them, so that it is not even copied. */
 	for (unsigned int i = 0; i < nr; i++)
 		highest = MAX(highest, (unsigned int)keep[i]);
-	if (close_between(highest + 1, UINT_MAX, CLOSE_RANGE_UNSHARE) < 0)
+	if (ONE_TABLE || close_between(highest + 1, UINT_MAX, CLOSE_RANGE_UNSHARE) < 0)
 		return;
 	while (at <= highest) {
 		unsigned int kept = next_kept(keep, nr, at);
