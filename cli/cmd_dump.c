@@ -40,6 +40,8 @@ static int run(const struct command *self, int argc, char **argv)
 		return status;
 	if (a.alg && source.kind != SOURCE_DIRECTORY)
 		return talk_usage("%s: --alg is for directories only", source.name);
+	/* As the reference shows it: with the marks that the image needs. */
+	source.load_flags = CAIRN_LOAD_COMPAT;
 	status = source_load(&source, &a.source, a.alg ? CAIRN_ALG_BIT(a.alg) : 0, NULL, &tree,
 			     NULL);
 	if (status != EXIT_DONE)

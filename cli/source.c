@@ -154,7 +154,7 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 		return load_directory(s, a, algs, store, ret, ret_scan);
 	busy_start(&busy, "reading", a->quiet);
 	if (s->kind == SOURCE_IMAGE)
-		r = cairn_tree_from_image(s->fd, 0, NULL, ret, &err);
+		r = cairn_tree_from_image(s->fd, s->load_flags, NULL, ret, &err);
 	else
 		r = cairn_tree_from_dump(s->fd, a->strict ? CAIRN_DUMP_STRICT : 0, ret, &err);
 	busy_stop(&busy);

@@ -15,7 +15,8 @@ struct source {
 	const char *name; /* as the user gave it */
 	enum source_kind kind;
 	int fd;
-	int format; /* of an image; else -1 */
+	int format;              /* of an image; else -1 */
+	unsigned int load_flags; /* enum cairn_load_flags, for an image */
 };
 
 /* Options that say how a source is read. */

@@ -18,8 +18,7 @@ static int refuse(struct cairn_error *err, int code, const struct node *n, const
 {
 	char path[NODE_PATH_QUOTED_MAX];
 
-	return error_set(err, code, CAIRN_ERROR_UNSUPPORTED, "%s: %s", node_path_quoted(n, path),
-			 words);
+	return error_set(err, code, CAIRN_ERROR_FORMAT, "%s: %s", node_path_quoted(n, path), words);
 }
 
 /* --- what the whole tree decides ---------------------------------------------------------------- */
@@ -44,10 +43,11 @@ static int survey(struct erofs_plan *p, struct cairn_error *err)
 		}
 		if (node_is_whiteout(n))
 			whiteout = true;
-		if (node_is_external(n) && n->size > UINT64_C(1) << 53)
-			return refuse(err, -EFBIG, n, "larger than 9007199254740992 bytes");
-		if (p->format != CAIRN_FORMAT_V2)
+		if (p->format != CAIRN_FORMAT_V2) {
+			if (node_is_external(n) && n->size > UINT64_C(1) << 53)
+				return refuse(err, -EFBIG, n, "larger than 9007199254740992 bytes");
 			continue;
+		}
 		if (S_ISREG(n->mode) && n->flags & NODE_INLINE && n->size > V2_INLINE_MAX)
 			return refuse(
 				err, -EINVAL, n,

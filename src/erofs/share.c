@@ -70,7 +70,7 @@ static struct key digest_key(const struct stored *s, const struct node *n,
 static struct key payload_key(const struct stored *s, const struct node *n,
 			      char buf[OBJECT_PATH_MAX])
 {
-	const char *payload = node_payload(n, s->alg, buf);
+	const char *payload = stored_payload(s, n, buf);
 	size_t len = payload ? strlen(payload) : 0;
 
 	return (struct key){payload, len, len ? XXH3_64bits(payload, len) : 0};
@@ -199,7 +199,7 @@ static int find_groups(struct stored *s)
 		if (!node_is_external(n))
 			continue;
 		nr++;
-		if (!(n->flags & NODE_OBJECT_PATH))
+		if (!stored_has_object_path(s, n))
 			other_paths++;
 	}
 	r = group_by(s, digest_key, nr, &s->metacopy_groups);
@@ -310,7 +310,7 @@ static int add_shared_groups(struct stored *s, struct stored_groups *g, bool met
 					      ? METACOPY_HEADER_SIZE + (uint32_t)digest_size
 					      : 0;
 		else
-			x.value_len = 1 + (uint32_t)strlen(node_payload(n, s->alg, buf));
+			x.value_len = 1 + (uint32_t)strlen(stored_payload(s, n, buf));
 		value = (char *)arena_alloc_aligned(&s->arena, x.value_len + 1, 1);
 		if (!value)
 			return -ENOMEM;
@@ -337,7 +337,7 @@ char *stored_value(const struct stored *s, const struct node *n, const struct st
 			out[3] = (char)s->alg;
 			memcpy(out + METACOPY_HEADER_SIZE, node_digest(n, s->alg), digest_size);
 		}
-	} else if (n->flags & NODE_OBJECT_PATH) {
+	} else if (stored_has_object_path(s, n)) {
 		char *p = out;
 
 		*p++ = '/';

@@ -97,6 +97,17 @@ void stored_fini(struct stored *s);
 /* Finds what is shared. @stubs: how many stubs the root gets. */
 int stored_share(struct stored *s, uint32_t stubs);
 
+/* Whether the file's object path follows from its digest: in V2 it always does (erofs-variants §1). */
+static inline bool stored_has_object_path(const struct stored *s, const struct node *n)
+{
+	return n->flags & NODE_OBJECT_PATH ||
+	       (s->format == CAIRN_FORMAT_V2 && node_digest(n, s->alg));
+}
+
+/* The path of an external file's object as the image has it, in @buf where it follows from the
+ * digest; NULL: none. */
+const char *stored_payload(const struct stored *s, const struct node *n, char buf[OBJECT_PATH_MAX]);
+
 /* The xattrs of inode @n in the order in which they are stored, into @out (max_nr of them).
  * Returns their number. */
 uint32_t stored_xattrs(const struct stored *s, const struct node *n, struct stored_xattr *out);

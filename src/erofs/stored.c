@@ -210,12 +210,18 @@ static uint32_t set_marks(const struct stored *s, const struct node *n, struct s
 	return nr;
 }
 
+const char *stored_payload(const struct stored *s, const struct node *n, char buf[OBJECT_PATH_MAX])
+{
+	if (!stored_has_object_path(s, n))
+		return n->file.payload;
+	object_path(buf, node_digest(n, s->alg), cairn_digest_size(s->alg));
+	return buf;
+}
+
 uint32_t stored_xattrs(const struct stored *s, const struct node *n, struct stored_xattr *out)
 {
 	static const struct stored_list none = {0};
 	const struct stored_list *l = n->xattrs ? s->lists[n->xattrs->id] : &none;
-	char path[OBJECT_PATH_MAX];
-	const char *payload;
 	uint32_t nr = l->before_metacopy;
 
 	if (!node_is_external(n)) {
@@ -231,15 +237,12 @@ uint32_t stored_xattrs(const struct stored *s, const struct node *n, struct stor
 	memcpy(out + nr, l->xattr + l->before_metacopy,
 	       (l->before_redirect - l->before_metacopy) * sizeof(*out));
 	nr += l->before_redirect - l->before_metacopy;
-	if (n->flags & NODE_OBJECT_PATH) {
+	if (stored_has_object_path(s, n)) {
 		out[nr] = s->redirect;
 		out[nr++].value_len = 2 + 2 * (uint32_t)cairn_digest_size(s->alg);
-	} else {
-		payload = node_payload(n, s->alg, path);
-		if (payload && *payload) {
-			out[nr] = s->redirect;
-			out[nr++].value_len = 1 + (uint32_t)strlen(payload);
-		}
+	} else if (n->file.payload && *n->file.payload) {
+		out[nr] = s->redirect;
+		out[nr++].value_len = 1 + (uint32_t)strlen(n->file.payload);
 	}
 	memcpy(out + nr, l->xattr + l->before_redirect,
 	       (l->nr - l->before_redirect) * sizeof(*out));

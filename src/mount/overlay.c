@@ -20,17 +20,19 @@
 /* What a way returns for "this kernel lacks me"; no kernel returns it to mount calls. */
 #define LACKING (-ENOPKG)
 
+/* Before 6.5 overlayfs had options, but a context of it collects anything without a look. */
+static bool is_old(int fs)
+{
+	return fs_set_string(fs, "unsupported", "unsupported", NULL) == 0;
+}
+
 int overlay_takes_verity(struct cairn_error *err)
 {
 	cleanup_fd int fs = fs_open("overlay", err);
 
 	if (fs < 0)
 		return fs;
-
-	/* Before 6.5 a context of overlayfs collects anything without a look at it. */
-	if (fs_set_string(fs, "unsupported", "unsupported", NULL) == 0)
-		return 0;
-	return fs_set_string(fs, "verity", "require", NULL) == 0;
+	return !is_old(fs) && fs_set_string(fs, "verity", "require", NULL) == 0;
 }
 
 /* The context with everything but the layers. */
@@ -41,8 +43,9 @@ static int open_context(const struct mount_plan *p, struct cairn_error *err)
 
 	if (fs < 0)
 		return fs;
-	if (fs_set_string(fs, "unsupported", "unsupported", NULL) == 0)
-		return error_set(err, LACKING, CAIRN_ERROR_UNSUPPORTED, "options are not checked");
+	if (is_old(fs))
+		return error_set(err, LACKING, CAIRN_ERROR_UNSUPPORTED,
+				 "this kernel takes no layers one by one");
 
 	r = fs_set_string(fs, "source", SOURCE, err);
 	if (r == 0)
@@ -202,17 +205,22 @@ static int mount_string(const struct mount_plan *p, const char *separator, struc
 static int mount_by_string(const struct mount_plan *p, struct cairn_error *err)
 {
 	int r = mount_string(p, "::", err);
+	cleanup_fd int fs = -1;
 
-	return r == -EINVAL ? LACKING : r;
+	if (r != -EINVAL)
+		return r;
+
+	/* Data-only layers came with the options that are checked: there it refuses something else. */
+	fs = fs_open("overlay", NULL);
+	return fs >= 0 && is_old(fs) ? LACKING : r;
 }
 
 /*
- * The stores as ordinary lower layers, for kernels without data-only ones. Their names are then
- * merged with the image's. What hides them are the image's own entries: stubs over the 256 names in
- * the root, and not a byte of the kernel's. Without verity whoever writes to the store can change the
- * files anyhow, so it is no worse that a name there might show. But who requires verity is promised
- * that all that can be seen comes from the image, and a file called "x" beside "00" in the store would
- * break that. (It also has its own reason: a kernel without data-only layers has no verity option.)
+ * The stores as ordinary lower layers, for kernels without data-only ones. Their names are merged with
+ * the image's, directory by directory; only the stubs in the image's root hide the 256 that objects
+ * need. Without verity that loses little: who can add a name to the store can change the files as well.
+ * But with verity the promise is that all that can be seen comes from the image, and a file beside the
+ * 256 directories would break it. (A kernel that needs this way has no verity option anyhow.)
  */
 static int mount_by_merging(const struct mount_plan *p, struct cairn_error *err)
 {

@@ -47,6 +47,12 @@ static int write_failed(struct worker *w, const struct node *n, int code)
 	return scan_abort(w, n, &err);
 }
 
+static int sink_failed(struct worker *w, const struct node *n, struct cairn_error *err)
+{
+	(void)error_prepend(err, "copy to the store");
+	return scan_abort(w, n, err);
+}
+
 /* Whether the file is still what it was when it was opened: 1; else 0, and that is recorded. */
 static int still(struct worker *w, const struct node *n, int fd, const struct stat *st)
 {
@@ -106,7 +112,7 @@ static int put(struct worker *w, struct node *n, const struct cairn_digest *dige
 		return 0;
 	r = sink->put(sink->store, &digests[w->scan->sink_slot], data, (size_t)n->size, &err);
 	if (r < 0)
-		return scan_abort(w, n, &err);
+		return sink_failed(w, n, &err);
 	count_object(w, r, false, n->size);
 	return 0;
 }
@@ -315,7 +321,7 @@ static int copy_large(struct worker *w, struct content *c)
 
 	r = sink->begin(sink->store, &p, &err);
 	if (r < 0)
-		return scan_abort(w, c->node, &err);
+		return sink_failed(w, c->node, &err);
 	if (may_clone(w, c->st)) {
 		r = copy_clone(c->fd, p.fd);
 		if (r < 0 && r != -EOPNOTSUPP)
@@ -334,7 +340,7 @@ static int copy_large(struct worker *w, struct content *c)
 	r = sink->commit(sink->store, &p, &c->digests[w->scan->sink_slot], (uint64_t)c->st->st_size,
 			 &err);
 	if (r < 0)
-		return scan_abort(w, c->node, &err);
+		return sink_failed(w, c->node, &err);
 	count_object(w, r, c->cloned, (uint64_t)c->st->st_size);
 	return 1;
 }
@@ -390,7 +396,7 @@ static int hash_then_copy(struct worker *w, struct content *c)
 		return r;
 	r = sink->has(sink->store, &c->digests[w->scan->sink_slot], (uint64_t)c->st->st_size, &err);
 	if (r < 0)
-		return scan_abort(w, c->node, &err);
+		return sink_failed(w, c->node, &err);
 	if (r) {
 		count_object(w, false, false, 0);
 		return 1;

@@ -223,6 +223,10 @@ static int open_root(struct scan *scan, int dirfd, struct cairn_error *err)
 	struct stat st;
 
 	scan->root_fd = open_directory(dirfd, scan->path);
+	if (scan->root_fd == -ENOTDIR && !fstatat(dirfd, scan->path, &st, AT_SYMLINK_NOFOLLOW) &&
+	    S_ISLNK(st.st_mode))
+		return error_set(err, -ENOTDIR, CAIRN_ERROR_SYSTEM,
+				 "open %s: a symbolic link, which is not followed", scan->path);
 	if (scan->root_fd < 0)
 		return error_errno(err, scan->root_fd, "open %s", scan->path);
 	if (fstat(scan->root_fd, &st) < 0)

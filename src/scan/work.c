@@ -11,6 +11,8 @@
 #include "scan/scan-internal.h"
 #include "sys/place.h"
 
+#define PROGRESS_NS 100000000 /* between two reports while there is nothing to do */
+
 int task_push(struct task_stack *s, struct scan_task task)
 {
 	if (s->end == s->size) {
@@ -73,16 +75,37 @@ static int share(struct worker *w)
 	return r < 0 ? scan_out_of_memory(w) : 0;
 }
 
-/* Waits for a task from the pool. Returns false when there will be none. */
-static bool wait_for_task(struct scan *scan, struct scan_task *ret)
+/* Waits for more in the pool; the caller's thread, which reports progress, not for long. */
+static void wait_for_more(struct worker *w)
 {
+	struct scan *scan = w->scan;
+	struct timespec until;
+
+	if (w->id || !scan->options->progress) {
+		pthread_cond_wait(&scan->more, &scan->lock);
+		return;
+	}
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += PROGRESS_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	(void)pthread_cond_timedwait(&scan->more, &scan->lock, &until);
+	pthread_mutex_unlock(&scan->lock);
+	(void)scan_progress(w);
+	pthread_mutex_lock(&scan->lock);
+}
+
+/* Waits for a task from the pool. Returns false when there will be none. */
+static bool wait_for_task(struct worker *w, struct scan_task *ret)
+{
+	struct scan *scan = w->scan;
 	bool found;
 
 	pthread_mutex_lock(&scan->lock);
 	atomic_fetch_add(&scan->hungry, 1);
 	while (!(found = take_oldest(&scan->pool, ret)) && atomic_load(&scan->unfinished) &&
 	       !atomic_load(&scan->stop))
-		pthread_cond_wait(&scan->more, &scan->lock);
+		wait_for_more(w);
 	if (scan->pool.oldest == scan->pool.end)
 		scan->pool.oldest = scan->pool.end = 0;
 	pthread_mutex_unlock(&scan->lock);
@@ -139,7 +162,7 @@ int worker_run(struct worker *w)
 	while (!atomic_load_explicit(&scan->stop, memory_order_relaxed)) {
 		if (!take_newest(&w->tasks, &task)) {
 			r = content_flush(w);
-			if (r < 0 || !wait_for_task(scan, &task))
+			if (r < 0 || !wait_for_task(w, &task))
 				break;
 		}
 		r = share(w);

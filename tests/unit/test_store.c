@@ -513,5 +513,6 @@ int main(void)
 		TEST(test_open_object), TEST(test_read_object),
 	};
 
+	umask(022);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import mounting as m  # noqa: E402
+import programs  # noqa: E402
 
 SCRATCH = os.environ.get('SCRATCH', '/nonexistent')
 pytestmark = [
@@ -221,6 +222,39 @@ def test_try_with_an_empty_store():
     with m.Mount('image', bases=['empty', 'objects'], verity='try') as result:
         assert result.verity == 1
         m.check_tree('mnt')
+
+
+# --- the whole way, through cairn(1) --------------------------------------------------------------
+
+def cairn(*args, status=0):
+    done = subprocess.run([programs.program('cairn'), *args], capture_output=True, text=True, check=False)
+    assert done.returncode == status, (args, done)
+    return done.stdout + done.stderr
+
+
+def test_from_directory_to_verified_mount():
+    os.makedirs('tree/sub')
+    for name, data in ('big', BIG), ('sub/other', b'other' * 1000), ('small', b'small'):
+        with open('tree/' + name, 'wb') as f:
+            f.write(data)
+    os.link('tree/big', 'tree/sub/again')
+    os.symlink('big', 'tree/link')
+    digest = cairn('build', 'tree', '-o', 'built', '--store', 'store').split()[-1]
+    if subprocess.run(['fsverity', 'measure', 'built'], capture_output=True, check=False).returncode:
+        enable('built')
+
+    cairn('mount', 'built', 'mnt', '--store', 'store', '-o', f'digest={digest}')
+    assert 'verity=require' in m.mountinfo()[-1][-1]
+    subprocess.run(['diff', '-r', '--no-dereference', 'tree', 'mnt'], check=True)
+    assert m.tree('mnt').keys() == m.tree('tree').keys()
+    cairn('umount', 'mnt')
+
+    said = cairn('mount', 'built', 'mnt', '--store', 'store', '-o', 'digest=' + '1' * 64, status=3)
+    assert f'fs-verity digest is {digest}, expected 1111' in said
+    replace(m.object_path('store/objects', BIG), b'!' * len(BIG), verity=True)
+    cairn('mount', 'built', 'mnt', '--store', 'store', '-o', f'digest={digest}')
+    open_fails('mnt/big')
+    cairn('umount', 'mnt')
 
 
 # --- the image itself -----------------------------------------------------------------------------
