@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
-/* Little-endian integers at any address. */
+/* Little-endian integers at any address; the order of byte strings. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
 #include <endian.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+/* Order of unsigned bytes; of two that begin alike the shorter comes first. Less than, equal to or
+ * greater than 0. */
+static inline int compare_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+	int c = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+	return c ? c : (a_len > b_len) - (a_len < b_len);
+}
 
 #define DEFINE_LE(bits)                                                                            \
 	static inline uint##bits##_t get_le##bits(const void *p)                                   \

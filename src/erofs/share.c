@@ -221,13 +221,6 @@ static int find_groups(struct stored *s)
 
 /* --- the shared area ------------------------------------------------------------------------------ */
 
-static int compare_bytes(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	int c = memcmp(a, b, MIN(a_len, b_len));
-
-	return c ? c : (a_len > b_len) - (a_len < b_len);
-}
-
 /* V0, V1: descending by whole name, length of value, value. */
 static int compare_descending(const void *pa, const void *pb)
 {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/bytes.h"
 #include "erofs/xattr-name.h"
 
 static const struct {
@@ -31,9 +32,7 @@ static void name_xattr(struct stored_xattr *x, const char *name, size_t len, int
 
 static int compare_name(const struct stored_xattr *a, const char *name, size_t len)
 {
-	int c = memcmp(a->name, name, MIN((size_t)a->name_len, len));
-
-	return c ? c : (a->name_len > len) - (a->name_len < len);
+	return compare_bytes(a->name, a->name_len, name, len);
 }
 
 /* trusted.overlay.X becomes trusted.overlay.overlay.X (image-format §4.4 step 1). */

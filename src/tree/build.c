@@ -2,6 +2,7 @@
 /* Building a tree: shards, nodes, then the order of everything. */
 #include <errno.h>
 
+#include "base/bytes.h"
 #include "tree/sort-internal.h"
 #include "tree/xattr-internal.h"
 
@@ -41,13 +42,6 @@ void tree_shard_fini(struct tree_shard *s)
 	xattr_intern_free(take_ptr(s->intern));
 }
 
-static int compare_names(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	int c = memcmp(a, b, MIN(a_len, b_len));
-
-	return c ? c : (a_len > b_len) - (a_len < b_len);
-}
-
 struct node *tree_add(struct tree_shard *s, struct node *parent, const char *name, size_t name_len)
 {
 	struct node *n = (struct node *)arena_alloc(&s->arena, sizeof(*n) + name_len + 1);
@@ -69,7 +63,7 @@ struct node *tree_add(struct tree_shard *s, struct node *parent, const char *nam
 
 	n->parent = parent;
 	n->next = parent->dir.newest;
-	if (n->next && compare_names(n->next->name, n->next->name_len, name, name_len) >= 0)
+	if (n->next && compare_bytes(n->next->name, n->next->name_len, name, name_len) >= 0)
 		parent->flags |= NODE_UNSORTED;
 	parent->dir.newest = n;
 	parent->dir.nr++;
@@ -135,7 +129,7 @@ static int index_directory(struct tree *t, struct node *dir, uint32_t at,
 			return r;
 		dir->flags &= (uint8_t)~NODE_UNSORTED;
 		for (i = 1; i < nr; i++)
-			if (!compare_names(slice[i - 1]->name, slice[i - 1]->name_len,
+			if (!compare_bytes(slice[i - 1]->name, slice[i - 1]->name_len,
 					   slice[i]->name, slice[i]->name_len) &&
 			    (!*ret_duplicate || slice[i]->index < (*ret_duplicate)->index))
 				*ret_duplicate = slice[i];

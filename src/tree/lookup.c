@@ -2,6 +2,7 @@
 /* Finding nodes by name, and names by node. */
 #include <stdio.h>
 
+#include "base/bytes.h"
 #include "base/hex.h"
 #include "tree/tree.h"
 
@@ -30,9 +31,7 @@ const char *node_payload(const struct node *n, enum cairn_alg alg, char buf[OBJE
 
 static int compare(const struct node *n, const char *name, size_t name_len)
 {
-	int c = memcmp(n->name, name, MIN((size_t)n->name_len, name_len));
-
-	return c ? c : (n->name_len > name_len) - (n->name_len < name_len);
+	return compare_bytes(n->name, n->name_len, name, name_len);
 }
 
 /* Gallops from the hint before it bisects: looking names up in order costs one comparison each. */

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <xxhash.h>
 
-#include "base/macro.h"
+#include "base/bytes.h"
 
 DEFINE_CLEANUP(struct xattr_intern *, xattr_intern, xattr_intern_free)
 
@@ -182,9 +182,7 @@ const struct xattr_list *xattr_intern_list(struct xattr_intern *x, struct arena 
 
 static int compare_name(const struct xattr_input *a, const struct xattr_input *b)
 {
-	int c = memcmp(a->name, b->name, MIN(a->name_len, b->name_len));
-
-	return c ? c : (a->name_len > b->name_len) - (a->name_len < b->name_len);
+	return compare_bytes(a->name, a->name_len, b->name, b->name_len);
 }
 
 static int compare_input(const void *pa, const void *pb)
