@@ -131,7 +131,8 @@ int list_directory(struct worker *w, struct scan_dir *dir)
 		return scan_fail_errno(w, dir->node, r, "list");
 	if (fstat(l.fd, &after) < 0)
 		return scan_fail_errno(w, dir->node, -errno, "stat");
-	if (!same_state(&before, &after))
+	/* Kernel interfaces show whatever time it is. */
+	if (on_ordinary(w, dir->dev, l.fd) && !same_state(&before, &after))
 		return scan_fail(w, dir->node, -EAGAIN, CAIRN_ERROR_SYSTEM,
 				 "changed while it was read");
 	return add_other_tasks(&l);

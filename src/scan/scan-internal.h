@@ -161,8 +161,9 @@ struct worker {
 
 	uint64_t files, bytes; /* not yet published */
 	struct timespec since; /* the task at hand began then */
-	dev_t dev;             /* last file system seen, and whether it is an ordinary one */
-	bool ordinary;
+	bool ordinary;         /* its directory is on an ordinary file system */
+	dev_t dev;             /* last file system asked for, and the answer */
+	bool dev_ordinary;
 	bool no_atime_refused; /* O_NOATIME is for owners */
 	bool had_xattrs;       /* the last file */
 	char *xattr_names;
@@ -204,6 +205,9 @@ int worker_run(struct worker *w);
  * any more that it was. */
 int chain_open(struct worker *w, struct scan_dir *dir, struct stat *st);
 void chain_close(struct worker *w);
+
+/* place_is_ordinary() of the file system @dev, on which @fd is. */
+bool on_ordinary(struct worker *w, dev_t dev, int fd);
 
 int list_directory(struct worker *w, struct scan_dir *dir);
 

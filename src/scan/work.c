@@ -112,6 +112,15 @@ static bool wait_for_task(struct worker *w, struct scan_task *ret)
 	return found;
 }
 
+bool on_ordinary(struct worker *w, dev_t dev, int fd)
+{
+	if (dev != w->dev) {
+		w->dev = dev;
+		w->dev_ordinary = place_is_ordinary(fd);
+	}
+	return w->dev_ordinary;
+}
+
 static int gather_entries(struct worker *w, const struct scan_task *task)
 {
 	int dirfd = chain_open(w, task->dir, NULL);
@@ -119,10 +128,7 @@ static int gather_entries(struct worker *w, const struct scan_task *task)
 
 	if (dirfd < 0)
 		return scan_fail_errno(w, task->dir->node, dirfd, "open");
-	if (task->dir->dev != w->dev) {
-		w->dev = task->dir->dev;
-		w->ordinary = place_is_ordinary(dirfd);
-	}
+	w->ordinary = on_ordinary(w, task->dir->dev, dirfd);
 	(void)clock_gettime(CLOCK_REALTIME_COARSE, &w->since);
 	for (size_t i = 0; i < task->nr; i++) {
 		if (scan_skips(w, task->nodes[i]))
