@@ -12,7 +12,7 @@
 #else
 #define TARGET __attribute__((target("+crypto")))
 #endif
-#define NR     2
+#define NR 2
 
 static bool supported(void)
 {
