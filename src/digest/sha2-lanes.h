@@ -55,7 +55,7 @@
 #endif
 
 #define STEP       (16 * sizeof(WORD)) /* bytes of a message that one compression takes */
-#define PREFETCH   256 /* bytes ahead: what is in no cache comes in the time of that */
+#define PREFETCH   256                 /* bytes further on: memory answers in about that time */
 #define UNIT_WORDS (16 / (int)sizeof(WORD))
 
 /* For each vector. */

@@ -3,7 +3,7 @@
  * One message at a time through libcrypto, on any processor.
  *
  * The low-level functions keep their state on the stack and cannot fail; the EVP ones that OpenSSL 3
- * prefers allocate, look providers up by name and cost a third more for 256 bytes.
+ * prefers allocate, and take 0.2 us more a message, or 0.03 with a context that somebody keeps.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>

@@ -38,8 +38,7 @@ struct sha2_impl {
 	const char *name;
 	enum cairn_alg alg;
 	unsigned int lanes; /* messages a call takes, at most SHA2_LANES_MAX */
-	unsigned int cost; /* time of one call with any number of messages, about 0.1 us a 4096-byte
-			     * block; only the ratio between kernels matters */
+	unsigned int cost;  /* of a call, in 0.1 us for messages of 4096 bytes, however many */
 	bool (*supported)(void);
 
 	/* @nr: 1 to lanes. */

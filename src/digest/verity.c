@@ -2,7 +2,7 @@
 /*
  * The fs-verity digest of one content that arrives in order.
  *
- *	data ──> groups of 32 blocks ──> level 0: hashes ──> groups of 32 blocks ──> level 1 ──> … ──> root
+ *	data ─ 32 blocks at a time ─> level 0: hashes ─ 32 blocks of them ─> level 1 ─> … ─> root
  *
  * Memory does not depend on the size of the content: each level holds only what is not hashed yet.
  */
@@ -122,7 +122,6 @@ int verity_init(struct verity *v, unsigned int algs)
 		return -ENOMEM;
 
 	*v = (struct verity){
-		.algs = algs,
 		.nr_trees = (unsigned int)nr,
 		.memory = memory,
 		.pending = memory,

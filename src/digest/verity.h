@@ -2,13 +2,12 @@
 /*
  * fs-verity digests of bytes (image-format §9): block size 4096, no salt.
  *
- *	one content in memory           verity_digest_data()
- *	one content in pieces, any size verity_init(), verity_update()…, verity_final(), again, verity_fini()
- *	many contents, most of them small   verity_batch_new(), verity_batch_add()…, verity_batch_flush()
+ *	one content in memory    verity_digest_data()
+ *	one content in pieces    verity_init(), verity_update()…, verity_final(), again, verity_fini()
+ *	many, mostly small ones  verity_batch_new(), verity_batch_add()…, verity_batch_flush(), again
  *
  * A set of algorithms is made of CAIRN_ALG_BIT(); a result @ret is an array of one digest for each
- * bit, lowest first (at most VERITY_ALGS_MAX).
- * Objects belong to one thread at a time.
+ * bit, lowest first (at most VERITY_ALGS_MAX). Objects belong to one thread at a time.
  */
 #ifndef DIGEST_VERITY_H
 #define DIGEST_VERITY_H
@@ -21,7 +20,7 @@
 #define VERITY_BLOCK_SIZE 4096
 #define VERITY_ALGS_MAX   2
 
-/* The hashes of 2^52 blocks, then of blocks of hashes: 128 SHA-256 or 64 SHA-512 hashes a block. */
+/* 2^64 bytes are 2^52 blocks, and a block holds 64 hashes of SHA-512: levels of 2^52, 2^46 … 2^4, 1. */
 #define VERITY_LEVELS_MAX 10
 
 /* --- one content in pieces ------------------------------------------------------------------- */
@@ -47,7 +46,6 @@ struct verity_tree {
  * 2. Blocks are hashed SHA2_LANES_MAX at a time until the end of the content.
  */
 struct verity {
-	unsigned int algs;
 	unsigned int nr_trees;
 	struct verity_tree trees[VERITY_ALGS_MAX];
 	uint8_t *pending;
@@ -56,14 +54,16 @@ struct verity {
 	void *memory;      /* all the buffers above */
 };
 
-/* Makes @v ready for a first content. Allocates about 0.3 MiB for each algorithm, whatever the size
- * of the content will be. Returns 0, -EINVAL for an empty or unknown set, -ENOMEM. */
+/* Makes @v ready for a first content. Allocates 0.3 MiB (0.5 for two algorithms), whatever the size
+ * of the content will be. Returns 0, -EINVAL for an empty or unknown set, -ENOMEM; @v is untouched
+ * when it fails. */
 int verity_init(struct verity *v, unsigned int algs);
 
 /* Frees what @v holds. A zeroed struct is fine. */
 void verity_fini(struct verity *v);
 
-/* The next @size bytes of the content. Long pieces are hashed where they are, without a copy. */
+/* The next @size bytes of the content, which are not needed after the return. Long pieces are hashed
+ * where they are, without a copy; short ones cost little (pieces of 1000 bytes a tenth). */
 void verity_update(struct verity *v, const void *data, size_t size);
 
 /* Ends the content and makes @v ready for the next. Returns the number of digests in @ret. */
@@ -84,7 +84,8 @@ int verity_digest_data(const void *data, size_t size, unsigned int algs, struct 
 
 struct verity_batch;
 
-/* Makes an empty batch for contents of the same set of algorithms. Returns as verity_init(). */
+/* Makes an empty batch for contents of the same set of algorithms. Allocates 1 MiB. Returns as
+ * verity_init(). */
 int verity_batch_new(unsigned int algs, struct verity_batch **ret_batch);
 
 /* Frees the batch. Contents that still wait get no digest. NULL is fine. */
@@ -92,7 +93,8 @@ void verity_batch_free(struct verity_batch *b);
 
 /* Queues the content @data[0..@size). It must stay as it is until the next verity_batch_flush(),
  * which is also when @ret, one digest for each algorithm, is sure to be filled. A full batch hashes
- * what waits by itself; a content above VERITY_BATCH_CONTENT is hashed at once. */
+ * what waits by itself; a content above VERITY_BATCH_CONTENT is hashed at once. Best is to read files
+ * into a buffer of up to 2 MiB and to flush when it is full. */
 void verity_batch_add(struct verity_batch *b, const void *data, size_t size,
 		      struct cairn_digest *ret);
 

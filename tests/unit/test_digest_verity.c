@@ -242,6 +242,56 @@ static void test_pieces(void **state)
 	}
 }
 
+/* 4 GiB and a byte, all zero: sizes of more than 32 bits, and every level that a test can reach. */
+static void test_over_4_gib(void **state)
+{
+	static const char *const hex[] = {
+		"ad45d7623311c033cfe2d8bccf26b329e730d013a2ecc7d682e20979dec61ba1",
+		("b5bc72848f321dfc4754ff2ba09da56ea4ecd9e31d787182e1902d88338f2433"
+		 "a93f6526c50a1bf586bccca06afe216e2f1984282de4be5f10608e6899e82d57")};
+	static const uint8_t zeros[1 << 20];
+	cleanup_verity struct verity v = {0};
+	struct cairn_digest ret[2];
+
+	(void)state;
+#ifndef __OPTIMIZE__
+	skip(); /* it would take a minute */
+#endif
+	assert_int_equal(verity_init(&v, BOTH), 0);
+	for (size_t i = 0; i < 4096; i++)
+		verity_update(&v, zeros, sizeof(zeros));
+	verity_update(&v, zeros, 1);
+	assert_int_equal(verity_final(&v, ret), 2);
+	for (size_t i = 0; i < 2; i++) {
+		struct cairn_digest expected;
+
+		assert_int_equal(cairn_digest_from_hex(hex[i], &expected), 0);
+		assert_digest(&ret[i], &expected);
+	}
+}
+
+/* As on processors that have only one of the kernels. */
+static void test_each_kernel(void **state)
+{
+	(void)state;
+	for (size_t i = 0; sha2_impls[i]; i++) {
+		const struct sha2_impl *impl = sha2_impls[i];
+		cleanup_verity struct verity v = {0};
+		struct cairn_digest expected, ret;
+		struct sha2 h;
+
+		if (!impl->supported())
+			continue;
+		sha2_init(&h, impl->alg, impl);
+		assert_int_equal(verity_init(&v, CAIRN_ALG_BIT(impl->alg)), 0);
+		v.trees[0].sha = &h;
+		verity_update(&v, data, 3000000);
+		assert_int_equal(verity_final(&v, &ret), 1);
+		expected = naive(impl->alg, data, 3000000);
+		assert_digest(&ret, &expected);
+	}
+}
+
 static void test_empty_pieces(void **state)
 {
 	cleanup_verity struct verity v = {0};
@@ -333,6 +383,8 @@ int main(void)
 		cmocka_unit_test(test_each_alone),
 		cmocka_unit_test(test_bad_algs),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_over_4_gib),
+		cmocka_unit_test(test_each_kernel),
 		cmocka_unit_test(test_empty_pieces),
 		cmocka_unit_test(test_batch_sizes),
 		cmocka_unit_test(test_batch_overflow),
