@@ -43,15 +43,15 @@ CAIRN_API size_t cairn_digest_to_hex(const struct cairn_digest *digest,
  * Returns 0, or -EINVAL for anything else; @ret is then untouched. */
 CAIRN_API int cairn_digest_from_hex(const char *hex, struct cairn_digest *ret);
 
-/* Digests of the bytes @data[0..@size). @algs: set of CAIRN_ALG_BIT(); @ret[] gets one digest for
+/* Digests of the bytes @data[0..@size). @algs: set of CAIRN_ALG_BIT(); @ret gets one digest for
  * each bit, lowest first. Returns the number of digests, -EINVAL for an unknown or empty set,
  * -ENOMEM. */
 CAIRN_API int cairn_digest_data(const void *data, size_t size, unsigned int algs,
-				struct cairn_digest ret[2]);
+				struct cairn_digest *ret);
 
 /* The same of a file's content, from its first byte to its end whatever the offset of @fd is (the
  * offset does not move). A pipe is read from where it stands. Returns as above or a read error. */
-CAIRN_API int cairn_digest_fd(int fd, unsigned int algs, struct cairn_digest ret[2],
+CAIRN_API int cairn_digest_fd(int fd, unsigned int algs, struct cairn_digest *ret,
 			      struct cairn_error *err);
 
 /* The kernel's own measurement of a file that has fs-verity enabled: the only one that also promises

@@ -10,7 +10,7 @@
 /* Read at once: enough for the widest hashing, small enough to stay in the cache. */
 #define READ_SIZE (512u << 10)
 
-int cairn_digest_data(const void *data, size_t size, unsigned int algs, struct cairn_digest ret[2])
+int cairn_digest_data(const void *data, size_t size, unsigned int algs, struct cairn_digest *ret)
 {
 	return verity_digest_data(data, size, algs, ret);
 }
@@ -23,7 +23,7 @@ static bool has_offsets(int fd)
 	return !fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 }
 
-int cairn_digest_fd(int fd, unsigned int algs, struct cairn_digest ret[2], struct cairn_error *err)
+int cairn_digest_fd(int fd, unsigned int algs, struct cairn_digest *ret, struct cairn_error *err)
 {
 	struct verity v cleanup_verity = {0};
 	cleanup_free char *data = NULL;
