@@ -45,7 +45,7 @@ IMPURE_CALL = re.compile(r'\b(pthread_create|syscall|open|openat|fopen|getenv)\(
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 LICENSE = 'SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0'
 # Files that hold data in a format of their own, or none.
-NO_LICENSE_LINE = re.compile(r'\.(md|txt|dump|err|info|ls|objects|list|sha256|fsverity|json|out|in|golden|bin|img|'
+NO_LICENSE_LINE = re.compile(r'\.(md|txt|supp|dump|err|info|ls|objects|list|sha256|fsverity|json|out|in|golden|bin|img|'
                              r'cfs|exit|stdout|stderr|status)$|^LICENSE|(^|/)\.(gitignore|clang-format|'
                              r'clang-tidy|editorconfig)$|^tests/(golden|fuzz/corpus|cli)/')
 

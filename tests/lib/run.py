@@ -134,7 +134,8 @@ def run(test):
         CAIRN_SOURCE=SOURCE, CAIRN_BUILD=test.build, TMPDIR=folder, LC_ALL='C.UTF-8',
         PATH=':'.join([test.build + '/cli', test.build + '/dropin', test.build + '/tests/lib',
                        os.environ.get('PATH', ''), '/usr/sbin', '/sbin']),
-        PYTHONDONTWRITEBYTECODE='1', TSAN_OPTIONS='halt_on_error=1',
+        PYTHONDONTWRITEBYTECODE='1',
+        TSAN_OPTIONS=f'halt_on_error=1 suppressions={SOURCE}/tests/lib/tsan.supp',
         ASAN_OPTIONS='abort_on_error=1:detect_leaks=1',
         UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1')
     env.update(test.env)
