@@ -29,7 +29,7 @@ struct content {
 	int fd;
 	const struct stat *st;
 	struct cairn_digest digests[VERITY_ALGS_MAX];
-	bool cloned;
+	bool clone;   /* by sharing blocks */
 	bool again;   /* read before, and counted */
 	size_t ahead; /* bytes that are in the buffer already */
 };
@@ -305,10 +305,26 @@ static int hash_large(struct worker *w, struct content *c)
 	return r;
 }
 
-static bool may_clone(const struct worker *w, const struct stat *st)
+/* Whether the sink could share the blocks of files like this one. Found out by trying, once for each
+ * file system that the worker comes to. */
+static bool may_clone(struct worker *w, int fd, const struct stat *st)
 {
-	return st->st_size >= CLONE_MIN && w->scan->sink &&
-	       !(w->have_no_clone && w->no_clone == st->st_dev);
+	const struct scan_sink *sink = w->scan->sink;
+	cleanup_pending struct pending p = PENDING_INIT;
+	struct cairn_error err;
+	int r;
+
+	if (!sink || st->st_size < CLONE_MIN)
+		return false;
+	if (w->clone_known && w->clone_dev == st->st_dev)
+		return w->can_clone;
+	if (sink->begin(sink->store, &p, &err) < 0)
+		return false;
+	r = copy_clone(fd, p.fd);
+	w->clone_known = r != -EINVAL;
+	w->clone_dev = st->st_dev;
+	w->can_clone = !r;
+	return w->can_clone;
 }
 
 /* Hashes and stores at once. Returns as stream(). */
@@ -322,18 +338,16 @@ static int copy_large(struct worker *w, struct content *c)
 	r = sink->begin(sink->store, &p, &err);
 	if (r < 0)
 		return sink_failed(w, c->node, &err);
-	if (may_clone(w, c->st)) {
+	if (c->clone) {
 		r = copy_clone(c->fd, p.fd);
-		if (r < 0 && r != -EOPNOTSUPP)
+		if (r < 0 && r != -EOPNOTSUPP && r != -EINVAL)
 			return write_failed(w, c->node, r);
-		c->cloned = !r;
-		w->have_no_clone = r < 0;
-		w->no_clone = c->st->st_dev;
+		c->clone = !r;
 	}
 
-	if (c->cloned)
+	if (c->clone)
 		c->ahead = 0;
-	r = c->cloned ? stream(w, c, p.fd, NULL) : stream(w, c, c->fd, &p);
+	r = c->clone ? stream(w, c, p.fd, NULL) : stream(w, c, c->fd, &p);
 	(void)verity_final(&w->stream, c->digests);
 	if (r <= 0)
 		return r;
@@ -341,7 +355,7 @@ static int copy_large(struct worker *w, struct content *c)
 			 &err);
 	if (r < 0)
 		return sink_failed(w, c->node, &err);
-	count_object(w, r, c->cloned, (uint64_t)c->st->st_size);
+	count_object(w, r, c->clone, (uint64_t)c->st->st_size);
 	return 1;
 }
 
@@ -411,10 +425,10 @@ static int hash_then_copy(struct worker *w, struct content *c)
 									    : 1;
 }
 
-static int read_large(struct worker *w, struct node *n, int fd, const struct stat *st, size_t ahead)
+static int read_large(struct worker *w, struct node *n, int fd, const struct stat *st, bool clone,
+		      size_t ahead)
 {
-	struct content c = {.node = n, .fd = fd, .st = st, .ahead = ahead};
-	bool clone = may_clone(w, st);
+	struct content c = {.node = n, .fd = fd, .st = st, .clone = clone, .ahead = ahead};
 	int r;
 
 	r = make_large_space(w);
@@ -445,15 +459,21 @@ static bool not_changed_since(const struct timespec *since, const struct stat *s
 
 int content_read(struct worker *w, struct node *n, int fd, const struct stat *st, size_t ahead)
 {
-	if (!st->st_size)
+	size_t size = (size_t)st->st_size;
+	bool clone;
+
+	if (!size)
 		return 0;
-	if (!not_changed_since(&w->since, st))
+	/* Else what was read is of no use: the file was longer, or shorter, then. */
+	if (ahead != MIN(size, (size_t)SMALL_MAX) || !not_changed_since(&w->since, st))
 		ahead = 0;
-	if (st->st_size > SMALL_MAX || may_clone(w, st))
-		return read_large(w, n, fd, st, ahead == SMALL_MAX ? ahead : 0);
-	if (ahead == (size_t)st->st_size)
-		return keep(w, n, ahead);
-	return read_small(w, n, fd, st);
+	if (size > SMALL_MAX)
+		return read_large(w, n, fd, st, may_clone(w, fd, st), ahead);
+	/* An old content is found to be so soonest together with others. */
+	clone = may_clone(w, fd, st) && probably_new(w->scan);
+	if (clone)
+		return read_large(w, n, fd, st, true, 0);
+	return ahead ? keep(w, n, ahead) : read_small(w, n, fd, st);
 }
 
 int content_init(struct worker *w)

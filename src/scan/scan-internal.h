@@ -156,8 +156,9 @@ struct worker {
 	struct verity stream; /* for larger files; made at the first, as are these */
 	uint8_t *piece;       /* PIECE bytes of such a file */
 	uint8_t *whole;       /* HOLD_MAX bytes, when there is a sink */
-	dev_t no_clone;       /* last device whose files could not be cloned into the sink */
-	bool have_no_clone;
+	bool can_clone;       /* files of this device into the sink, if it is known */
+	bool clone_known;
+	dev_t clone_dev;
 
 	uint64_t files, bytes; /* not yet published */
 	struct timespec since; /* the task at hand began then */

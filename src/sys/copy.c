@@ -21,13 +21,13 @@ int copy_clone(int from, int to)
 	if (!ioctl(to, FICLONE, from))
 		return 0;
 	switch (errno) {
-	case EINVAL:
 	case ENOTTY:
 	case ENOSYS:
 	case EXDEV:
-	case ETXTBSY:
-	case EPERM:
 		return -EOPNOTSUPP;
+	case ETXTBSY: /* a swap file */
+	case EPERM:
+		return -EINVAL;
 	default:
 		return -errno;
 	}

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Makes the content of @to that of @from by sharing its blocks. Returns 0; -EOPNOTSUPP: not these two
- * files; or another negative errno. */
+/* Makes the content of @to that of @from by sharing its blocks. Returns 0; -EOPNOTSUPP: no files of these
+ * two file systems; -EINVAL: not these files; or another negative errno. */
 int copy_clone(int from, int to);
 
 /* Appends @data[0..@size) to a file of which *@offset bytes are written, and advances that. @sparse:

@@ -71,4 +71,4 @@ A tree that one format cannot hold.
   V1 sha512 1e84638cdb1a5163bc79322094e1b075deb250f3c4a31802f8024bb69bfad068e95e541bc3ad52c3977abf3b8c592077f7005f5145bf89422b3a609d273db371
   2> cairn: digest: V2 sha256: /i2047: more than 512 bytes of inline content, which V2 cannot hold
   2> cairn: digest: V2 sha512: /i2047: more than 512 bytes of inline content, which V2 cannot hold
-  [4]
+  [1]
