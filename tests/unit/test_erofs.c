@@ -93,6 +93,15 @@ static int ignore(void *arg, const struct cairn_difference *difference)
 	return 0;
 }
 
+#define LINE 64
+
+static bool is_zero(const char *line)
+{
+	static const char zeros[LINE];
+
+	return !memcmp(line, zeros, LINE);
+}
+
 /* A changed byte is an offence, or it makes the canonical image of another tree; never both images of
  * one tree. */
 static void test_every_byte(void **state)
@@ -107,6 +116,9 @@ static void test_every_byte(void **state)
 		assert_int_equal(check(&buffer, &err), 0);
 		original = load(&buffer);
 		for (size_t i = 0; i < buffer.image.len; i++) {
+			/* Of long padding the first byte of a line stands for all. */
+			if (i % LINE && is_zero(buffer.image.data + i / LINE * LINE))
+				continue;
 			buffer.image.data[i] ^= 1;
 			err.text[0] = '\0';
 			if (check(&buffer, &err) == 0) {
