@@ -156,7 +156,8 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 	if (s->kind == SOURCE_IMAGE)
 		r = cairn_tree_from_image(s->fd, s->load_flags, NULL, ret, &err);
 	else
-		r = cairn_tree_from_dump(s->fd, a->strict ? CAIRN_DUMP_STRICT : 0, ret, &err);
+		r = cairn_tree_from_dump(s->fd, a->strict ? CAIRN_DUMP_STRICT : 0, jobs_of(a->jobs),
+					 ret, &err);
 	busy_stop(&busy);
 	return r < 0 ? talk_error(r, &err, s->name) : EXIT_DONE;
 }

@@ -237,7 +237,7 @@ static struct cairn_tree *tree_from_text(const struct request *r)
 	if (getenv("CFS_PARSE_STRICT"))
 		flags |= CAIRN_DUMP_STRICT;
 
-	code = cairn_tree_from_dump(fd, flags, &tree, &error);
+	code = cairn_tree_from_dump(fd, flags, r->threads, &tree, &error);
 	if (code == 0)
 		return tree;
 	if (error.kind == CAIRN_ERROR_FORMAT)
