@@ -11,7 +11,7 @@ import os
 import random
 import sys
 
-LARGEST = 32 << 20  # bytes; a few giants of /usr would be most of the tree
+LARGEST = 8 << 20  # bytes; a few giants of /usr would be most of the tree
 
 
 def copies_of_usr(count, top):
