@@ -8,7 +8,7 @@
 #include "sys/verity.h"
 
 /* Read at once: enough for the widest hashing, small enough to stay in the cache. */
-#define READ_SIZE (512u << 10)
+#define READ_SIZE (128u << 10)
 
 int cairn_digest_data(const void *data, size_t size, unsigned int algs, struct cairn_digest *ret)
 {

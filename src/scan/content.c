@@ -20,7 +20,7 @@
 #include "sys/io.h"
 
 #define HOLD_MAX  (4u << 20)   /* bytes; each worker keeps as much memory */
-#define PIECE     (256u << 10) /* bytes; stays in the processor's cache between read and hash */
+#define PIECE     (128u << 10) /* bytes; stays in the processor's cache between read and hash */
 #define CLONE_MIN (64u << 10)  /* bytes; below, writing is cheaper than sharing */
 
 /* What a large file turned out to be. */
