@@ -111,7 +111,8 @@ def collect(names):
         registered = {word for t in of_meson for word in t.cmd}
         tests += of_meson
         tests += folder_tests(label, build, groups, registered)
-    return [t for t in tests if not names or any(n in t.name for n in names)]
+    return [t for t in tests if not names or
+            any(t.name.startswith(n[1:]) if n[0] == '^' else n in t.name for n in names)]
 
 
 def cases_of(test, path):
@@ -190,7 +191,7 @@ def report(result, counts, verbose):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('names', nargs='*', help='run only tests whose name contains one of these')
+    parser.add_argument('names', nargs='*', help='run only tests whose name contains one of these; ^NAME: begins so')
     parser.add_argument('-l', '--list', action='store_true', help='only list the names')
     parser.add_argument('-v', '--verbose', action='store_true', help='print what passing tests say')
     args = parser.parse_args()
