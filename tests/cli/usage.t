@@ -22,6 +22,7 @@ The program by itself.
     diff        tell why two images, directories or dumps differ
     check       prove that images are well formed and canonical
     measure     print the fs-verity digests of files
+    store       make a store, and tell what one is
     version     print the version
     help        tell what there is
     completion  print the completion script for bash, zsh or fish
