@@ -16,22 +16,13 @@ const struct command *const commands[] = {
 	&cmd_measure, &cmd_version, &cmd_help,  &cmd_completion, NULL,
 };
 
-const struct command *command_find(const char *name)
-{
-	for (size_t i = 0; commands[i]; i++) {
-		if (!strcmp(commands[i]->name, name))
-			return commands[i];
-	}
-	return NULL;
-}
-
 static const struct command *find_or_alias(const char *word)
 {
 	if (!strcmp(word, "-h") || !strcmp(word, "--help"))
 		return &cmd_help;
 	if (!strcmp(word, "--version"))
 		return &cmd_version;
-	return command_find(word);
+	return command_find(NULL, word);
 }
 
 /* A full disk under standard output must not look like success. */
@@ -61,7 +52,5 @@ int main(int argc, char **argv)
 	cmd = find_or_alias(argv[1]);
 	if (!cmd)
 		return talk_usage("unknown command '%s'", argv[1]);
-
-	command_running = cmd;
-	return finish(cmd->run(cmd, argc - 1, argv + 1));
+	return finish(command_run(cmd, argc - 1, argv + 1));
 }

@@ -120,7 +120,7 @@ int opt_parse(const struct command *cmd, int argc, char **argv, void *args);
 /* Goes through the options of @cmd, the -h that all have last. @i counts from 0; NULL: no more. */
 const struct opt *opt_at(const struct command *cmd, size_t i);
 
-/* The help of one command on standard output. */
+/* The help of one command, or of a group, on standard output. */
 void opt_help(const struct command *cmd);
 
 /* Aborts when the table of @cmd contradicts itself. */
