@@ -290,8 +290,8 @@ static void test_hostile(void **state)
 
 	/* A right object, outside: a link to its directory must not make it ours. */
 	snprintf(command, sizeof(command),
-		 "cd %s && mkdir out && printf hello >out/%s && ln -s ../../out s/objects/1e",
-		 p->dir, object + 3);
+		 "cd %s && mkdir out && printf hello >out/%s && ln -s ../../out s/objects/%.2s",
+		 p->dir, object + 3, object);
 	assert_int_equal(system(command), 0);
 	s = open_store(p->path, 0);
 	assert_int_equal(store_begin(s, NULL), 0);
