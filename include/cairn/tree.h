@@ -79,7 +79,7 @@ enum cairn_dump_flags {
 };
 
 /* The tree described by the text read from @fd up to its end. The digests are SHA-256 or SHA-512,
- * told by their length, and may not be mixed. @jobs: with 2 or more a second thread reads ahead.
+ * told by their length, and may not be mixed. @jobs: threads that parse a long file.
  * Returns 0, -EINVAL for text that breaks the grammar (kind FORMAT, @err names line and field), or
  * a read error. */
 CAIRN_API int cairn_tree_from_dump(int fd, unsigned int flags, unsigned int jobs,
