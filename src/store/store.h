@@ -100,6 +100,21 @@ int store_read_object(const struct cairn_store *s, const char *object_path,
 		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
 		      struct cairn_error *err);
 
+/* The file @name of the store's own folder that this user has written, whole. @max: bytes. *@ret: freed
+ * with free(). Returns 0; -ENOENT; -EPERM: somebody else could have written it; -EFBIG; or another
+ * negative errno. */
+int store_cache_read(const struct cairn_store *s, const char *name, size_t max, void **ret,
+		     size_t *ret_size);
+
+/* Replaces it, and removes the least lately used of too many. Bare stores have none: -ENOENT. */
+int store_cache_write(const struct cairn_store *s, const char *name, const void *data, size_t size);
+void store_cache_remove(const struct cairn_store *s, const char *name);
+
+/* The ctime of the directory that names contents whose digest begins with @first. While it stays the same,
+ * no name comes or goes there. Returns 0; -ENOENT; -EOPNOTSUPP: times tell nothing on the store's file
+ * system; or another negative errno. */
+int store_stamp(const struct cairn_store *s, uint8_t first, struct timespec *ret);
+
 DEFINE_CLEANUP(struct cairn_store *, store, store_close)
 
 #endif
