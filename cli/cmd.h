@@ -13,14 +13,18 @@ extern const struct command cmd_diff;
 extern const struct command cmd_digest;
 extern const struct command cmd_dump;
 extern const struct command cmd_help;
+extern const struct command cmd_images;
 extern const struct command cmd_ls;
 extern const struct command cmd_measure;
 extern const struct command cmd_mount;
 extern const struct command cmd_objects;
+extern const struct command cmd_refs;
 extern const struct command cmd_store;
 extern const struct command cmd_store_info;
 extern const struct command cmd_store_init;
+extern const struct command cmd_tag;
 extern const struct command cmd_umount;
+extern const struct command cmd_untag;
 extern const struct command cmd_version;
 
 #endif

@@ -73,18 +73,16 @@ static void mounted_row(const struct args *a, const char *image, const char *tar
 			 cells);
 }
 
-static int mount_image(const struct args *a, struct mount_args *m, const char *image,
-		       const char *target)
+static int mount_image(const struct args *a, struct mount_args *m, const struct image_found *found,
+		       const char *image, const char *target)
 {
-	int fd cleanup_fd = open(image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	const int fd = found->fd;
 	int idmap_fd cleanup_fd = -1;
-	const bool check = !a->no_check && !m->digest.alg;
+	const bool check = !a->no_check && !m->digest.alg && !found->whole;
 	struct cairn_mount_result res = {0};
 	struct cairn_error err = {0};
 	int r, status;
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, image);
 	if (m->idmap) {
 		idmap_fd = open_idmap(m->idmap);
 		if (idmap_fd < 0)
@@ -120,6 +118,7 @@ static int run(const struct command *self, int argc, char **argv)
 	struct args a = {0};
 	struct mount_args m = {.options.verity = CAIRN_VERITY_TRY};
 	struct store_list stores cleanup_stores = {0};
+	struct image_found image;
 	const char *basedirs[2 * OPT_LIST_MAX];
 	size_t nr_basedirs = 0;
 	int status;
@@ -135,12 +134,16 @@ static int run(const struct command *self, int argc, char **argv)
 	settle_digest(&m);
 	if (!m.options.upperdir != !m.options.workdir)
 		return talk_usage("-o upperdir and -o workdir go together");
-	if (!a.stores.nr && !m.basedirs.nr)
-		return talk_usage("needs --store or -o basedir=");
 
-	status = store_list_open(&a.stores, &stores);
+	status = image_find(argv[1], &a.stores, &image);
 	if (status != EXIT_DONE)
 		return status;
+	if (!image.store && !a.stores.nr && !m.basedirs.nr)
+		status = talk_usage("needs --store or -o basedir=");
+	else
+		status = image_stores(&image, &a.stores, &stores);
+	if (status != EXIT_DONE)
+		goto out;
 	for (unsigned int i = 0; i < stores.nr; i++)
 		basedirs[nr_basedirs++] = cairn_store_objects_path(stores.store[i]);
 	for (unsigned int i = 0; i < m.basedirs.nr; i++)
@@ -148,7 +151,10 @@ static int run(const struct command *self, int argc, char **argv)
 	m.options.basedirs = basedirs;
 	m.options.nr_basedirs = nr_basedirs;
 	m.options.image_name = argv[1];
-	return mount_image(&a, &m, argv[1], argv[2]);
+	status = mount_image(&a, &m, &image, argv[1], argv[2]);
+out:
+	close(image.fd);
+	return status;
 }
 
 const struct command cmd_mount = {
