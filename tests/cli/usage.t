@@ -19,6 +19,8 @@ The program by itself.
     dump        print a tree as composefs-dump(5) text
     objects     list the objects that images need
     cat         print files of an image, verified
+    export-dir  write the tree of an image as files, verified
+    tar         write the tree of an image as a tar stream, verified
     diff        tell why two images, directories or dumps differ
     check       prove that images are well formed and canonical
     measure     print the fs-verity digests of files
