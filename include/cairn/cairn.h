@@ -12,6 +12,7 @@
 
 #include <cairn/digest.h>
 #include <cairn/error.h>
+#include <cairn/fuse.h>
 #include <cairn/image.h>
 #include <cairn/mount.h>
 #include <cairn/store.h>

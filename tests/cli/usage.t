@@ -82,6 +82,8 @@ Help of one command; it is also said by `cairn help`.
   Options:
     -s, --store DIR         store with the contents, may be given several times
     -o, --options OPTIONS   mount options, see below
+        --backend HOW       who serves it: the kernel (default), or a process of ours
+    -f, --foreground        with fuse: serve until it is unmounted, do not return before
         --no-check          do not check an image that no digest pins
     -v, --verbose           tell how it was mounted
         --json              print JSON, one object a line
