@@ -21,6 +21,8 @@ enum operand_kind { OPERAND_NONE = 0, OPERAND_FILE, OPERAND_DIR, OPERAND_COMMAND
 
 #define OPERANDS_ANY 255
 
+/* A command, or a group of them: then `run` is NULL, and its members follow it in the table, each with
+ * the group's name and a space in front of its own ("store", "store init"). */
 struct command {
 	const char *name;
 	const char *operands;        /* as the usage line shows them; "": none */
@@ -35,7 +37,17 @@ struct command {
 
 /* All of them in the order of the help, ending with NULL. */
 extern const struct command *const commands[];
-const struct command *command_find(const char *name);
+
+/* The command (or group) that is called @group @name; @group: NULL for one that is in none. NULL: there
+ * is none. */
+const struct command *command_find(const struct command *group, const char *name);
+
+/* The name of @cmd as a member of @group (NULL: of none), without the group's; NULL: it is no member. */
+const char *command_member(const struct command *group, const struct command *cmd);
+
+/* Runs @cmd with its arguments @argv[1..@argc); of a group the member that argv[1] names. Returns its
+ * exit status. */
+int command_run(const struct command *cmd, int argc, char **argv);
 
 /* The command that runs, for messages; NULL before it is known. */
 extern const struct command *command_running;

@@ -18,10 +18,15 @@ static void put_words(const char *choices)
 		out_put(&out_result, *p == '|' ? " " : p, 1);
 }
 
-static void put_commands(const char *before, const char *after)
+/* The members of @group; NULL: what comes first on a command line. */
+static void put_commands(const struct command *group)
 {
-	for (size_t i = 0; commands[i]; i++)
-		out_printf(&out_result, "%s%s%s", before, commands[i]->name, after);
+	for (size_t i = 0; commands[i]; i++) {
+		const char *name = command_member(group, commands[i]);
+
+		if (name)
+			out_printf(&out_result, "%s ", name);
+	}
 }
 
 static enum operand_kind operand_of(const struct opt *o)
@@ -56,7 +61,7 @@ static const char bash_head[] =
 	"_cairn()\n"
 	"{\n"
 	"	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-	"	local cmd=${COMP_WORDS[1]} opts='' first='' others='' i nr=0\n"
+	"	local cmd=${COMP_WORDS[1]} words=2 group='' opts='' first='' others='' i nr=0\n"
 	"\n"
 	"	COMPREPLY=()\n"
 	"	if [[ $cur == = ]]; then\n"
@@ -67,11 +72,20 @@ static const char bash_head[] =
 	"	if ((COMP_CWORD == 1)); then\n"
 	"		_cairn_words '";
 
+static const char bash_group[] = "	if [[ -n $group ]]; then\n"
+				 "		if ((COMP_CWORD == 2)); then\n"
+				 "			_cairn_words \"$group\" \"$cur\"\n"
+				 "			return\n"
+				 "		fi\n"
+				 "		cmd+=\" ${COMP_WORDS[2]}\"\n"
+				 "		words=3\n"
+				 "	fi\n";
+
 static const char bash_tail[] = "	if [[ $cur == -* ]]; then\n"
 				"		_cairn_words \"$opts\" \"$cur\"\n"
 				"		return\n"
 				"	fi\n"
-				"	for ((i = 2; i < COMP_CWORD; i++)); do\n"
+				"	for ((i = words; i < COMP_CWORD; i++)); do\n"
 				"		[[ ${COMP_WORDS[i]} == -* ]] || ((nr++))\n"
 				"	done\n"
 				"	((nr)) || others=$first\n"
@@ -85,9 +99,9 @@ static const char bash_tail[] = "	if [[ $cur == -* ]]; then\n"
 
 static void bash_argument(const struct command *cmd, const struct opt *o)
 {
-	out_printf(&out_result, "	%s:--%s", cmd->name, o->name);
+	out_printf(&out_result, "	'%s:--%s'", cmd->name, o->name);
 	if (o->short_name)
-		out_printf(&out_result, " | %s:-%c", cmd->name, o->short_name);
+		out_printf(&out_result, " | '%s:-%c'", cmd->name, o->short_name);
 	put(")\n");
 	switch (operand_of(o)) {
 	case OPERAND_FILE:
@@ -119,7 +133,7 @@ static void bash_operand(const char *name, enum operand_kind kind)
 		put("-d");
 		break;
 	case OPERAND_COMMAND:
-		put_commands("", " ");
+		put_commands(NULL);
 		break;
 	default:
 		put("bash zsh fish");
@@ -131,7 +145,7 @@ static void bash_command(const struct command *cmd)
 {
 	const struct opt *o;
 
-	out_printf(&out_result, "	%s)\n		opts='", cmd->name);
+	out_printf(&out_result, "	'%s')\n		opts='", cmd->name);
 	for (size_t i = 0; (o = opt_at(cmd, i)); i++)
 		out_printf(&out_result, "%s--%s", i ? " " : "", o->name);
 	put("'\n");
@@ -145,8 +159,18 @@ static void complete_bash(void)
 	const struct opt *o;
 
 	put(bash_head);
-	put_commands("", " ");
-	put("' \"$cur\"\n		return\n	fi\n\n	case $cmd:$prev in\n");
+	put_commands(NULL);
+	put("' \"$cur\"\n		return\n	fi\n	case $cmd in\n");
+	for (size_t c = 0; commands[c]; c++) {
+		if (commands[c]->run)
+			continue;
+		out_printf(&out_result, "	%s) group='", commands[c]->name);
+		put_commands(commands[c]);
+		put("' ;;\n");
+	}
+	put("	esac\n");
+	put(bash_group);
+	put("\n	case $cmd:$prev in\n");
 	for (size_t c = 0; commands[c]; c++) {
 		for (size_t i = 0; (o = opt_at(commands[c], i)); i++) {
 			if (o->arg)
@@ -154,8 +178,10 @@ static void complete_bash(void)
 		}
 	}
 	put("	esac\n\n	case $cmd in\n");
-	for (size_t c = 0; commands[c]; c++)
-		bash_command(commands[c]);
+	for (size_t c = 0; commands[c]; c++) {
+		if (commands[c]->run)
+			bash_command(commands[c]);
+	}
 	put("	esac\n\n");
 	put(bash_tail);
 }
@@ -173,7 +199,7 @@ static void zsh_action(enum operand_kind kind, const char *choices)
 		break;
 	case OPERAND_COMMAND:
 		put("(");
-		put_commands("", " ");
+		put_commands(NULL);
 		put(")");
 		break;
 	case OPERAND_SHELL:
@@ -211,11 +237,11 @@ static void zsh_option(const struct opt *o)
 	put("' \\\n");
 }
 
-static void zsh_command(const struct command *cmd)
+static void zsh_command(const char *name, const struct command *cmd)
 {
 	const struct opt *o;
 
-	out_printf(&out_result, "	%s)\n		_arguments -s -S \\\n", cmd->name);
+	out_printf(&out_result, "	%s)\n		_arguments -s -S \\\n", name);
 	for (size_t i = 0; (o = opt_at(cmd, i)); i++)
 		zsh_option(o);
 	put("			'1: :");
@@ -225,30 +251,83 @@ static void zsh_command(const struct command *cmd)
 	put("'\n		;;\n");
 }
 
+static void zsh_group(const struct command *group);
+
+/* A choice among the members of @group, and what each of them does. */
+static void zsh_choice(const struct command *group)
+{
+	const char *name;
+
+	put("	commands=(\n");
+	for (size_t i = 0; commands[i]; i++) {
+		name = command_member(group, commands[i]);
+		if (name)
+			out_printf(&out_result, "		'%s:%s'\n", name,
+				   commands[i]->summary);
+	}
+	put("	)\n	if ((CURRENT == 2)); then\n		_describe command commands\n"
+	    "		return\n	fi\n	cmd=$words[2]\n	shift words\n	((CURRENT--))\n"
+	    "	case $cmd in\n");
+	for (size_t i = 0; commands[i]; i++) {
+		name = command_member(group, commands[i]);
+		if (name && commands[i]->run)
+			zsh_command(name, commands[i]);
+		else if (name)
+			zsh_group(commands[i]);
+	}
+	put("	esac\n");
+}
+
+static void zsh_group(const struct command *group)
+{
+	out_printf(&out_result, "	%s)\n", group->name);
+	zsh_choice(group);
+	put("		;;\n");
+}
+
 static void complete_zsh(void)
 {
 	put("#compdef cairn\n"
 	    "# Completion of cairn(1) for zsh, made by `cairn completion zsh`.\n\n"
-	    "_cairn()\n{\n	local cmd\n	local -a commands=(\n");
-	for (size_t i = 0; commands[i]; i++)
-		out_printf(&out_result, "		'%s:%s'\n", commands[i]->name,
-			   commands[i]->summary);
-	put("	)\n\n	if ((CURRENT == 2)); then\n		_describe command commands\n"
-	    "		return\n	fi\n	cmd=$words[2]\n	shift words\n	((CURRENT--))\n"
-	    "	case $cmd in\n");
-	for (size_t i = 0; commands[i]; i++)
-		zsh_command(commands[i]);
-	put("	esac\n}\n\n_cairn \"$@\"\n");
+	    "_cairn()\n{\n	local cmd\n	local -a commands\n\n");
+	zsh_choice(NULL);
+	put("}\n\n_cairn \"$@\"\n");
 }
 
 /* --- fish ------------------------------------------------------------------------------------ */
+
+/* Whether the command line begins with these words, and whether nothing else stands before the word
+ * that is completed. */
+static const char fish_head[] =
+	"# Completion of cairn(1) for fish, made by `cairn completion fish`.\n\n"
+	"function __fish_cairn_is\n"
+	"	set -l words (commandline -opc)\n"
+	"	test \"$words[2..(math 1 + (count $argv))]\" = \"$argv\"\n"
+	"end\n\n"
+	"function __fish_cairn_at\n"
+	"	set -l words (commandline -opc)\n"
+	"	test \"$words[2..]\" = \"$argv\"\n"
+	"end\n\n";
+
+static void fish_choice(const struct command *group)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		const char *name = command_member(group, commands[i]);
+
+		if (name)
+			out_printf(&out_result,
+				   "complete -c cairn -n '__fish_cairn_at%s%s' -f -a %s -d '%s'\n",
+				   group ? " " : "", group ? group->name : "", name,
+				   commands[i]->summary);
+	}
+}
 
 static void fish_option(const struct command *cmd, const struct opt *o)
 {
 	const enum operand_kind kind = operand_of(o);
 
-	out_printf(&out_result, "complete -c cairn -n '__fish_seen_subcommand_from %s' -l %s",
-		   cmd->name, o->name);
+	out_printf(&out_result, "complete -c cairn -n '__fish_cairn_is %s' -l %s", cmd->name,
+		   o->name);
 	if (o->short_name)
 		out_printf(&out_result, " -s %c", o->short_name);
 	if (kind == OPERAND_FILE) {
@@ -269,15 +348,14 @@ static void fish_operand(const struct command *cmd)
 {
 	if (cmd->first == OPERAND_FILE)
 		return; /* fish offers files by itself */
-	out_printf(&out_result, "complete -c cairn -n '__fish_seen_subcommand_from %s' -f",
-		   cmd->name);
+	out_printf(&out_result, "complete -c cairn -n '__fish_cairn_is %s' -f", cmd->name);
 	switch ((enum operand_kind)cmd->first) {
 	case OPERAND_DIR:
 		put(" -a '(__fish_complete_directories)'");
 		break;
 	case OPERAND_COMMAND:
 		put(" -a '");
-		put_commands("", " ");
+		put_commands(NULL);
 		put("'");
 		break;
 	case OPERAND_SHELL:
@@ -291,15 +369,16 @@ static void fish_operand(const struct command *cmd)
 
 static void complete_fish(void)
 {
-	const struct opt *o;
-
-	put("# Completion of cairn(1) for fish, made by `cairn completion fish`.\n\n");
-	for (size_t c = 0; commands[c]; c++)
-		out_printf(&out_result,
-			   "complete -c cairn -n __fish_use_subcommand -f -a %s -d '%s'\n",
-			   commands[c]->name, commands[c]->summary);
+	put(fish_head);
+	fish_choice(NULL);
 	for (size_t c = 0; commands[c]; c++) {
+		const struct opt *o;
+
 		put("\n");
+		if (!commands[c]->run) {
+			fish_choice(commands[c]);
+			continue;
+		}
 		fish_operand(commands[c]);
 		for (size_t i = 0; (o = opt_at(commands[c], i)); i++)
 			fish_option(commands[c], o);

@@ -16,8 +16,11 @@ static void help_all(void)
 	out_puts(&out_result, "Usage: cairn COMMAND [OPTION]... OPERAND...\n\n"
 			      "Verified file system images that share their files.\n\n"
 			      "Commands:\n");
-	for (size_t i = 0; commands[i]; i++)
-		out_printf(&out_result, "  %-12s%s\n", commands[i]->name, commands[i]->summary);
+	for (size_t i = 0; commands[i]; i++) {
+		if (command_member(NULL, commands[i]))
+			out_printf(&out_result, "  %-12s%s\n", commands[i]->name,
+				   commands[i]->summary);
+	}
 	out_puts(&out_result,
 		 "\n'cairn help COMMAND' or 'cairn COMMAND -h' tells the options of one.\n");
 }
@@ -41,6 +44,17 @@ static void help_rows(const struct command *cmd)
 	}
 }
 
+/* Of one command, of those of a group, or of all. */
+static void help_json(const struct command *only)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		const struct command *cmd = commands[i];
+
+		if (cmd->run && (!only || only == cmd || command_member(only, cmd)))
+			help_rows(cmd);
+	}
+}
+
 static int run(const struct command *self, int argc, char **argv)
 {
 	const struct command *only = NULL;
@@ -50,31 +64,30 @@ static int run(const struct command *self, int argc, char **argv)
 	if (nr < 0)
 		return EXIT_USAGE;
 	out_json = a.json;
-	if (nr) {
-		only = command_find(argv[1]);
-		if (!only)
-			return talk_usage("unknown command '%s'", argv[1]);
+	for (int i = 1; i <= nr; i++) {
+		const struct command *cmd = i > 1 && only->run ? NULL : command_find(only, argv[i]);
+
+		if (!cmd)
+			return talk_usage("unknown command '%s%s%s'", only ? only->name : "",
+					  only ? " " : "", argv[i]);
+		only = cmd;
 	}
 
-	if (!a.json && !only) {
-		help_all();
-	} else if (!a.json) {
+	if (a.json)
+		help_json(only);
+	else if (only)
 		opt_help(only);
-	} else {
-		for (size_t i = 0; commands[i]; i++) {
-			if (!only || only == commands[i])
-				help_rows(commands[i]);
-		}
-	}
+	else
+		help_all();
 	return EXIT_DONE;
 }
 
 const struct command cmd_help = {
 	.name = "help",
-	.operands = "[COMMAND]",
+	.operands = "[COMMAND...]",
 	.summary = "tell what there is",
 	.opts = opts,
-	.max = 1,
+	.max = 2,
 	.first = OPERAND_COMMAND,
 	.run = run,
 };

@@ -11,19 +11,10 @@
 #include "cmd.h"
 
 const struct command *const commands[] = {
-	&cmd_build,   &cmd_digest,  &cmd_mount, &cmd_umount,     &cmd_ls,
-	&cmd_dump,    &cmd_objects, &cmd_cat,   &cmd_diff,       &cmd_check,
-	&cmd_measure, &cmd_version, &cmd_help,  &cmd_completion, NULL,
+	&cmd_build,      &cmd_digest,     &cmd_mount,   &cmd_umount, &cmd_ls,         &cmd_dump,
+	&cmd_objects,    &cmd_cat,        &cmd_diff,    &cmd_check,  &cmd_measure,    &cmd_store,
+	&cmd_store_init, &cmd_store_info, &cmd_version, &cmd_help,   &cmd_completion, NULL,
 };
-
-const struct command *command_find(const char *name)
-{
-	for (size_t i = 0; commands[i]; i++) {
-		if (!strcmp(commands[i]->name, name))
-			return commands[i];
-	}
-	return NULL;
-}
 
 static const struct command *find_or_alias(const char *word)
 {
@@ -31,7 +22,7 @@ static const struct command *find_or_alias(const char *word)
 		return &cmd_help;
 	if (!strcmp(word, "--version"))
 		return &cmd_version;
-	return command_find(word);
+	return command_find(NULL, word);
 }
 
 /* A full disk under standard output must not look like success. */
@@ -61,7 +52,5 @@ int main(int argc, char **argv)
 	cmd = find_or_alias(argv[1]);
 	if (!cmd)
 		return talk_usage("unknown command '%s'", argv[1]);
-
-	command_running = cmd;
-	return finish(cmd->run(cmd, argc - 1, argv + 1));
+	return finish(command_run(cmd, argc - 1, argv + 1));
 }

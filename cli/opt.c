@@ -12,6 +12,8 @@ static const struct opt help_opt = {
 
 const struct opt *opt_at(const struct command *cmd, size_t i)
 {
+	if (!cmd->run)
+		return NULL;
 	for (const struct opt *o = cmd->opts; o->name; o++) {
 		if (!i--)
 			return o;
@@ -235,10 +237,30 @@ static void help_line(const struct opt *o)
 	out_printf(&out_result, "%*s%s\n", (int)(HELP_COLUMN - width), "", o->help);
 }
 
+static void group_help(const struct command *group)
+{
+	out_printf(&out_result, "Usage: cairn %s COMMAND [OPTION]... OPERAND...\n\n%c%s.\n",
+		   group->name, group->summary[0] & ~0x20, group->summary + 1);
+	if (group->notes)
+		out_printf(&out_result, "%s\n", group->notes);
+	out_puts(&out_result, "\nCommands:\n");
+	for (size_t i = 0; commands[i]; i++) {
+		const char *name = command_member(group, commands[i]);
+
+		if (name)
+			out_printf(&out_result, "  %-12s%s\n", name, commands[i]->summary);
+	}
+	out_printf(&out_result, "\n'cairn %s COMMAND -h' tells the options of one.\n", group->name);
+}
+
 void opt_help(const struct command *cmd)
 {
 	const struct opt *o;
 
+	if (!cmd->run) {
+		group_help(cmd);
+		return;
+	}
 	out_printf(&out_result, "Usage: cairn %s [OPTION]...%s%s\n\n", cmd->name,
 		   *cmd->operands ? " " : "", cmd->operands);
 	out_printf(&out_result, "%c%s.\n", cmd->summary[0] & ~0x20, cmd->summary + 1);
@@ -272,7 +294,12 @@ void opt_audit(const struct command *cmd)
 {
 	const struct opt *o;
 
-	assert(cmd->name && cmd->operands && cmd->summary && cmd->opts && cmd->run);
+	assert(cmd->name && cmd->summary);
+	if (!cmd->run) {
+		assert(!cmd->opts && !cmd->operands && !strchr(cmd->name, ' '));
+		return;
+	}
+	assert(cmd->operands && cmd->opts);
 	assert(cmd->min <= cmd->max);
 	assert(cmd->max || !*cmd->operands);
 	assert(!cmd->max || cmd->first);

@@ -18,4 +18,8 @@ static inline const struct tree *tree_from_public(const struct cairn_tree *t)
 	return (const struct tree *)t;
 }
 
+/* A tree from the dump text in the rest of file @fd, with several threads. Returns 0, or -EAGAIN, with
+ * the file where it was, for what is to be parsed in one: no long file, or a mistake in it; -ENOMEM. */
+int dump_read_pieces(int fd, unsigned int flags, unsigned int jobs, struct tree **ret);
+
 #endif

@@ -63,7 +63,7 @@ int dirs_add(struct dirs *d, struct node *dir)
 	return 0;
 }
 
-static struct node *get(const struct dirs *d, const struct node *parent, struct span name)
+struct node *dirs_get(const struct dirs *d, const struct node *parent, struct span name)
 {
 	for (size_t at = hash(parent, name.p, name.len) & d->mask; d->slots[at];
 	     at = (at + 1) & d->mask) {
@@ -74,6 +74,38 @@ static struct node *get(const struct dirs *d, const struct node *parent, struct 
 			return n;
 	}
 	return NULL;
+}
+
+/* A directory that is taken to be @name in @parent, which is such a one too. */
+static struct node *add_outside(struct dirs *d, struct node *parent, struct span name)
+{
+	struct outside *o;
+
+	o = (struct outside *)arena_alloc(d->arena, sizeof(*o));
+	if (!o)
+		return NULL;
+	*o = (struct outside){.node = {.parent = parent, .name_len = (uint8_t)name.len}};
+	o->node.name = arena_dup(d->arena, name.p, name.len);
+	if (!o->node.name || (parent && dirs_add(d, &o->node) < 0))
+		return NULL;
+	if (d->last_outside)
+		d->last_outside->next = o;
+	else
+		d->first_outside = o;
+	d->last_outside = o;
+	return &o->node;
+}
+
+int dirs_reset(struct dirs *d, struct arena *arena, struct node **ret_root)
+{
+	memset(d->slots, 0, (d->mask + 1) * sizeof(struct node *));
+	d->nr = 0;
+	d->last.len = 0;
+	d->steps.len = 0;
+	d->arena = arena;
+	d->first_outside = d->last_outside = NULL;
+	*ret_root = arena ? add_outside(d, NULL, (struct span){"", 0}) : NULL;
+	return arena && !*ret_root ? -ENOMEM : 0;
 }
 
 /* Whether @dir has any child of that name: only asked when no directory was found. */
@@ -133,7 +165,13 @@ int dirs_find(struct dirs *d, struct node *root, struct span path, struct node *
 		name = (struct span){path.p + i, 0};
 		for (; i < path.len && path.p[i] != '/'; i++)
 			name.len++;
-		child = get(d, n, name);
+		child = dirs_get(d, n, name);
+		/* No real name is longer, and none that long was ever kept. */
+		if (!child && dir_is_outside(n) && name.len <= TREE_NAME_MAX) {
+			child = add_outside(d, n, name);
+			if (!child)
+				return -ENOMEM;
+		}
 		if (!child) {
 			d->steps.len = 0;
 			return i == path.len && has_child(n, name) ? -ENOTDIR : -ENOENT;

@@ -2,53 +2,15 @@
 /*
  * composefs-dump(5) text to tree.
  *
- * The checks of a line come in the order of dump-format §6, so that the first complaint is the
- * reference's. Only one is late: two lines for one name are found when a directory is sorted. When
- * any other complaint is about to be made, that one is looked for first (fail_first_duplicate).
+ * Only one complaint about a line is late: two lines for one name are found when a directory is
+ * sorted. When any other complaint is about to be made, that one is looked for first
+ * (fail_first_duplicate).
  */
 #include "dump/parse.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <xxhash.h>
 
-#include "base/buf.h"
-#include "base/hex.h"
-#include "dump/dirs-internal.h"
-
-#define XATTR_TEXT_MAX 65535 /* bytes after the DIGEST field */
-#define XATTR_CACHE    1024  /* recently seen xattr texts, a power of two */
-
-enum field { PATH, SIZE, MODE, NLINK, UID, GID, RDEV, MTIME, PAYLOAD, CONTENT, DIGEST, NR_FIELDS };
-
-static const char *const field_name[] = {"PATH", "SIZE",  "MODE",    "NLINK",   "UID",    "GID",
-					 "RDEV", "MTIME", "PAYLOAD", "CONTENT", "DIGEST", "XATTR"};
-
-struct line {
-	struct span field[NR_FIELDS];
-	struct span xattrs;
-};
-
-struct cached_xattrs {
-	uint64_t hash;
-	struct span text;
-	const struct xattr_list *list;
-};
-
-struct dump_parser {
-	unsigned int flags;
-	uint64_t line; /* number of the current one, from 1 */
-	bool has_nul;  /* somewhere in the line, or near it */
-	struct tree *tree;
-	struct tree_shard shard;
-	struct buf partial;  /* a line whose end has not come yet */
-	struct buf scratch;  /* decoded path */
-	struct buf scratch2; /* other decoded fields */
-	struct dirs dirs;
-	struct node *first_link, *last_link; /* chained by link.target until they are resolved */
-	struct cached_xattrs cache[XATTR_CACHE];
-};
+#include "dump/parse-internal.h"
 
 DEFINE_CLEANUP(struct dump_parser *, dump_parser, dump_parser_free)
 
@@ -83,49 +45,15 @@ void dump_parser_free(struct dump_parser *p)
 	free(p);
 }
 
-/* --- complaints ------------------------------------------------------------------------------ */
-
-/* Puts in front of the sentence where it was found; the reference says nothing. */
-static int complain(struct dump_parser *p, int field, struct cairn_error *err)
-{
-	if (err && !(p->flags & CAIRN_DUMP_COMPAT)) {
-		if (field < 0)
-			error_prepend(err, "line %llu", (unsigned long long)p->line);
-		else
-			error_prepend(err, "line %llu, %s", (unsigned long long)p->line,
-				      field_name[field]);
-	}
-	return err ? err->code : -EINVAL;
-}
-
-__printf_like(4, 5) static int fail(struct dump_parser *p, int field, struct cairn_error *err,
-				    const char *fmt, ...)
-{
-	char text[CAIRN_ERROR_TEXT_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "%s", text);
-	complain(p, field, err);
-	return -EINVAL;
-}
-
-static int out_of_memory(struct cairn_error *err)
-{
-	return error_errno(err, -ENOMEM, "parse the dump");
-}
-
 /* Nodes are numbered as the lines come, one for each. */
 static int fail_duplicate(struct dump_parser *p, const struct node *n, struct cairn_error *err)
 {
 	char path[NODE_PATH_QUOTED_MAX];
 
 	p->line = (uint64_t)n->index + 1;
-	return fail(p, PATH, err, "Can't add child%s%s",
-		    p->flags & CAIRN_DUMP_COMPAT ? "" : ": there is already a line for ",
-		    p->flags & CAIRN_DUMP_COMPAT ? "" : node_path_quoted(n, path));
+	return dump_fail(p, FIELD_PATH, err, "Can't add child%s%s",
+			 p->flags & CAIRN_DUMP_COMPAT ? "" : ": there is already a line for ",
+			 p->flags & CAIRN_DUMP_COMPAT ? "" : node_path_quoted(n, path));
 }
 
 /* A second line for the same name comes before any complaint about a later line. @r: the complaint
@@ -134,494 +62,11 @@ static int fail_first_duplicate(struct dump_parser *p, int r, struct cairn_error
 {
 	struct node *duplicate = NULL;
 
-	if (!p->tree->root || r == -ENOMEM ||
+	p->tree->root = p->root;
+	if (!p->root || r == -ENOMEM ||
 	    tree_index(p->tree, &p->shard, 1, &duplicate, NULL) != -EEXIST)
 		return r;
 	return fail_duplicate(p, duplicate, err);
-}
-
-/* --- one line -------------------------------------------------------------------------------- */
-
-/* Fields that are missing are empty (dump-format §1). */
-static void split_line(const char *text, size_t len, struct line *l)
-{
-	const char *end = text + len;
-
-	for (int i = 0; i < NR_FIELDS; i++) {
-		const char *space = text;
-
-		/* Numbers are short; the others are worth a call. */
-		if (i >= SIZE && i <= MTIME) {
-			while (space < end && *space != ' ')
-				space++;
-		} else {
-			space = (const char *)memchr(text, ' ', (size_t)(end - text));
-			space = space ? space : end;
-		}
-		l->field[i] = (struct span){text, (size_t)(space - text)};
-		text = space < end ? space + 1 : end;
-	}
-	l->xattrs = (struct span){text, (size_t)(end - text)};
-}
-
-/* @f without escapes, cut at the first NUL if @text; in @b when it had any, else as it is. */
-static int decode(struct dump_parser *p, int field, struct span f, bool text, struct buf *b,
-		  struct span *ret, struct cairn_error *err)
-{
-	const char *nul;
-	ssize_t n;
-
-	if (!field_is_escaped(f)) {
-		*ret = f;
-		return 0;
-	}
-	b->len = 0;
-	if (buf_reserve(b, f.len) < 0)
-		return out_of_memory(err);
-	n = field_unescape(f, b->data, err);
-	if (n < 0) {
-		complain(p, field, err);
-		return -EINVAL;
-	}
-	nul = text ? (const char *)memchr(b->data, '\0', (size_t)n) : NULL;
-	*ret = (struct span){b->data, nul ? (size_t)(nul - b->data) : (size_t)n};
-	return 0;
-}
-
-static int bad_number(struct dump_parser *p, int field, struct span f, struct cairn_error *err)
-{
-	return fail(p, field, err, "Invalid integer %.*s", (int)MIN(f.len, (size_t)200), f.p);
-}
-
-static int number(struct dump_parser *p, int field, struct span f, uint64_t *ret,
-		  struct cairn_error *err)
-{
-	uint64_t value = 0;
-	size_t i = 0;
-
-	/* Up to 19 plain digits cannot overflow. */
-	for (; i < f.len && i < 19; i++) {
-		unsigned int digit = (unsigned char)f.p[i] - (unsigned int)'0';
-
-		if (digit > 9)
-			break;
-		value = value * 10 + digit;
-	}
-	if (unlikely(i < f.len || !i)) {
-		if (!field_number(f, 10, ret))
-			return bad_number(p, field, f, err);
-		return 0;
-	}
-	*ret = value;
-	return 0;
-}
-
-/* SEC.NSEC: two integers, not a fraction. */
-static int parse_mtime(struct dump_parser *p, struct span f, struct node *n,
-		       struct cairn_error *err)
-{
-	const char *dot = (const char *)memchr(f.p, '.', f.len);
-	struct span sec = {f.p, dot ? (size_t)(dot - f.p) : f.len};
-	struct span nsec = {dot ? dot + 1 : f.p + f.len, dot ? f.len - sec.len - 1 : 0};
-	uint64_t value;
-	int r;
-
-	r = number(p, MTIME, sec, &value, err);
-	if (r < 0)
-		return r;
-	n->mtime = (int64_t)value;
-	r = number(p, MTIME, nsec, &value, err);
-	if (r < 0)
-		return r;
-	n->mtime_nsec = (uint32_t)value;
-	return 0;
-}
-
-static int parse_xattr(struct dump_parser *p, struct span token, struct buf *decoded,
-		       struct xattr_input *ret, struct cairn_error *err)
-{
-	const char *equals = (const char *)memchr(token.p, '=', token.len);
-	const char *nul;
-	struct span key, value;
-	ssize_t key_len, value_len;
-	char *out;
-
-	if (!equals)
-		return fail(p, NR_FIELDS, err, "Missing = in xattr");
-	key = (struct span){token.p, (size_t)(equals - token.p)};
-	value = (struct span){equals + 1, token.len - key.len - 1};
-
-	/* Reserved for the whole section at once, so that it does not move. */
-	out = decoded->data + decoded->len;
-	key_len = field_unescape(key, out, err);
-	value_len = key_len < 0 ? key_len : field_unescape(value, out + key_len, err);
-	if (value_len < 0) {
-		complain(p, NR_FIELDS, err);
-		return -EINVAL;
-	}
-	decoded->len += (size_t)(key_len + value_len);
-	nul = (const char *)memchr(out, '\0', (size_t)key_len);
-	ret->name = out;
-	ret->name_len = (uint32_t)(nul ? nul - out : key_len);
-	ret->value = out + key_len;
-	ret->value_len = (uint32_t)value_len;
-	ret->shared = false;
-	return 0;
-}
-
-static int parse_xattr_list(struct dump_parser *p, struct span text, const struct xattr_list **ret,
-			    struct cairn_error *err)
-{
-	struct buf inputs cleanup_buf = BUF_INIT(XATTR_TEXT_MAX * sizeof(struct xattr_input));
-	int r;
-
-	p->scratch2.len = 0;
-	if (buf_reserve(&p->scratch2, text.len) < 0)
-		return out_of_memory(err);
-	while (text.len) {
-		const char *space = (const char *)memchr(text.p, ' ', text.len);
-		size_t len = space ? (size_t)(space - text.p) : text.len;
-		struct xattr_input in;
-
-		r = parse_xattr(p, (struct span){text.p, len}, &p->scratch2, &in, err);
-		if (r < 0)
-			return r;
-		if (buf_put(&inputs, &in, sizeof(in)) < 0)
-			return out_of_memory(err);
-		len += space ? 1 : 0;
-		text.p += len;
-		text.len -= len;
-	}
-	r = tree_xattrs(&p->shard, (struct xattr_input *)(void *)inputs.data,
-			inputs.len / sizeof(struct xattr_input), ret);
-	if (r == -ENOMEM)
-		return out_of_memory(err);
-	return r < 0 ? fail(p, NR_FIELDS, err, "Can't set xattr") : 0;
-}
-
-/* Most files have the same xattrs as some file before: their text is looked up unparsed. */
-static int parse_xattrs(struct dump_parser *p, struct span text, const struct xattr_list **ret,
-			struct cairn_error *err)
-{
-	uint64_t hash = XXH3_64bits(text.p, text.len);
-	struct cached_xattrs *c = &p->cache[hash & (XATTR_CACHE - 1)];
-	char *copy;
-	int r;
-
-	if (c->list && c->hash == hash && c->text.len == text.len &&
-	    !memcmp(c->text.p, text.p, text.len)) {
-		*ret = c->list;
-		return 0;
-	}
-	if (text.len > XATTR_TEXT_MAX)
-		return fail(p, NR_FIELDS, err, "Too many xattrs");
-	r = parse_xattr_list(p, text, ret, err);
-	if (r < 0 || !*ret || text.len > 512 || c->list)
-		return r;
-
-	copy = arena_dup(&p->shard.arena, text.p, text.len);
-	if (!copy)
-		return out_of_memory(err);
-	*c = (struct cached_xattrs){hash, {copy, text.len}, *ret};
-	return 0;
-}
-
-/* PAYLOAD and DIGEST of a regular file whose content is elsewhere. */
-static int set_object(struct dump_parser *p, struct node *n, struct span payload,
-		      struct span digest, struct cairn_error *err)
-{
-	char path[OBJECT_PATH_MAX];
-	uint8_t *bytes;
-	size_t size;
-	int r;
-
-	if (!field_is_unset(digest)) {
-		r = decode(p, DIGEST, digest, true, &p->scratch2, &digest, err);
-		if (r < 0)
-			return r;
-		size = digest.len / 2;
-		if (digest.len != 64 && (digest.len != 128 || p->flags & CAIRN_DUMP_COMPAT))
-			goto bad_digest;
-		bytes = (uint8_t *)arena_alloc_aligned(&p->shard.arena, size, 1);
-		if (!bytes)
-			return out_of_memory(err);
-		if (hex_get(digest.p, bytes, size) < 0)
-			goto bad_digest;
-		n->file.digest = bytes;
-		n->flags |= size == 32 ? NODE_SHA256 : NODE_SHA512;
-		if (payload.len == digest.len + 1) {
-			object_path(path, bytes, size);
-			if (!memcmp(path, payload.p, payload.len)) {
-				n->flags |= NODE_OBJECT_PATH;
-				return 0;
-			}
-		}
-	}
-	if (payload.len) {
-		n->file.payload = arena_dup(&p->shard.arena, payload.p, payload.len);
-		if (!n->file.payload)
-			return out_of_memory(err);
-	}
-	return 0;
-
-bad_digest:
-	return fail(p, DIGEST, err, "Invalid digest %.*s, must be 64 hex characters",
-		    (int)MIN(digest.len, (size_t)200), digest.p);
-}
-
-static int set_symlink(struct dump_parser *p, struct node *n, struct span target,
-		       struct span content, struct cairn_error *err)
-{
-	if (!target.len || target.len > TREE_PATH_MAX)
-		return fail(p, PAYLOAD, err, "Invalid symlink");
-	if (p->flags & CAIRN_DUMP_STRICT) {
-		if (n->size != target.len)
-			return fail(p, SIZE, err, "Invalid symlink size %zu, must match size %llu",
-				    target.len, (unsigned long long)n->size);
-		if (content.len)
-			return fail(p, CONTENT, err, "Symlink cannot have content");
-	}
-	n->size = target.len;
-	n->symlink.target = arena_dup(&p->shard.arena, target.p, target.len);
-	return n->symlink.target ? 0 : out_of_memory(err);
-}
-
-/* PAYLOAD, CONTENT and DIGEST, by file type. */
-static int set_content(struct dump_parser *p, struct node *n, const struct line *l,
-		       struct cairn_error *err)
-{
-	struct span payload = {"", 0}, content = {"", 0};
-	int r;
-
-	if (!field_is_unset(l->field[PAYLOAD])) {
-		r = decode(p, PAYLOAD, l->field[PAYLOAD], true, &p->scratch, &payload, err);
-		if (r < 0)
-			return r;
-	}
-	if (!field_is_unset(l->field[CONTENT])) {
-		r = decode(p, CONTENT, l->field[CONTENT], false, &p->scratch2, &content, err);
-		if (r < 0)
-			return r;
-		if (content.len != n->size)
-			return fail(p, CONTENT, err,
-				    "Invalid content size %zu, must match size %llu", content.len,
-				    (unsigned long long)n->size);
-	}
-
-	if (S_ISLNK(n->mode))
-		return set_symlink(p, n, payload, content, err);
-	if (payload.len > TREE_PATH_MAX)
-		return fail(p, PAYLOAD, err, "Invalid payload");
-	if (content.len > TREE_CONTENT_MAX)
-		return fail(p, CONTENT, err, "Inline content size %zu exceeds maximum %d",
-			    content.len, TREE_CONTENT_MAX);
-	if (!S_ISREG(n->mode) || !n->size)
-		return 0;
-	if (content.len) {
-		n->flags |= NODE_INLINE;
-		n->inl.content = (uint8_t *)arena_dup(&p->shard.arena, content.p, content.len);
-		return n->inl.content ? 0 : out_of_memory(err);
-	}
-	return set_object(p, n, payload, l->field[DIGEST], err);
-}
-
-/* The fields after PATH and MODE. */
-static int fill_node(struct dump_parser *p, struct node *n, const struct line *l,
-		     struct cairn_error *err)
-{
-	uint64_t nlink, uid, gid, rdev;
-	bool lax;
-	int r;
-
-	r = number(p, SIZE, l->field[SIZE], &n->size, err);
-	if (r < 0)
-		return r;
-	r = number(p, NLINK, l->field[NLINK], &nlink, err);
-	if (r < 0)
-		return r;
-	r = number(p, UID, l->field[UID], &uid, err);
-	if (r < 0)
-		return r;
-
-	/* dump-format §2: the reference looks at the result of these two only when UID is 0. */
-	lax = (uint32_t)uid &&
-	      (p->flags & (CAIRN_DUMP_STRICT | CAIRN_DUMP_COMPAT)) != CAIRN_DUMP_STRICT;
-	if (lax) {
-		if (!field_number(l->field[GID], 10, &gid))
-			gid = 0;
-		if (!field_number(l->field[RDEV], 10, &rdev))
-			rdev = 0;
-	} else {
-		r = number(p, GID, l->field[GID], &gid, err);
-		if (r < 0)
-			return r;
-		r = number(p, RDEV, l->field[RDEV], &rdev, err);
-		if (r < 0)
-			return r;
-	}
-	r = parse_mtime(p, l->field[MTIME], n, err);
-	if (r < 0)
-		return r;
-
-	n->nlink = (uint32_t)nlink;
-	n->uid = (uint32_t)uid;
-	n->gid = (uint32_t)gid;
-	if (S_ISCHR(n->mode) || S_ISBLK(n->mode))
-		n->device.rdev = (uint32_t)rdev;
-	else if (p->flags & CAIRN_DUMP_STRICT && rdev)
-		return fail(p, RDEV, err, "Non-zero devnum on non-device");
-
-	r = set_content(p, n, l, err);
-	if (r < 0)
-		return r;
-	return l->xattrs.len ? parse_xattrs(p, l->xattrs, &n->xattrs, err) : 0;
-}
-
-/* The target is resolved when every name is known. */
-static int fill_link(struct dump_parser *p, struct node *n, const struct line *l,
-		     struct cairn_error *err)
-{
-	struct span target;
-	int r;
-
-	n->flags |= NODE_HARDLINK;
-	if (!field_is_unset(l->field[PAYLOAD])) {
-		r = decode(p, PAYLOAD, l->field[PAYLOAD], true, &p->scratch, &target, err);
-		if (r < 0)
-			return r;
-		n->link.path = arena_dup(&p->shard.arena, target.p, target.len);
-		if (!n->link.path)
-			return out_of_memory(err);
-	}
-	if (p->last_link)
-		p->last_link->link.target = n;
-	else
-		p->first_link = n;
-	p->last_link = n;
-	return 0;
-}
-
-static int parse_mode(struct dump_parser *p, struct span f, uint32_t *ret_mode, bool *ret_link,
-		      struct cairn_error *err)
-{
-	uint64_t value = 0;
-	size_t i = 0;
-
-	*ret_link = f.len && f.p[0] == '@';
-	if (*ret_link)
-		f = (struct span){f.p + 1, f.len - 1};
-	for (; i < f.len && i < 20 && (unsigned char)(f.p[i] - '0') < 8; i++)
-		value = value * 8 + (unsigned int)(f.p[i] - '0');
-	if ((!i || i < f.len) && !field_number(f, 8, &value))
-		return bad_number(p, MODE, f, err);
-
-	switch (value & S_IFMT) {
-	case S_IFREG:
-	case S_IFDIR:
-	case S_IFLNK:
-	case S_IFCHR:
-	case S_IFBLK:
-	case S_IFIFO:
-	case S_IFSOCK:
-		*ret_mode = (uint32_t)value;
-		return 0;
-	default:
-		return fail(p, MODE, err, "Invalid mode %o", (uint32_t)value);
-	}
-}
-
-/* The directory that the name at the end of @path goes into. */
-static int find_parent(struct dump_parser *p, struct span path, size_t dir_len, struct node **ret,
-		       struct cairn_error *err)
-{
-	int r = dirs_find(&p->dirs, p->tree->root, (struct span){path.p, dir_len}, ret);
-
-	switch (r) {
-	case -ENOENT:
-		return fail(p, PATH, err, "Parent directory missing for %.*s", (int)path.len,
-			    path.p);
-	case -ENOTDIR:
-		return fail(p, PATH, err, "Parent must be a directory for %.*s", (int)path.len,
-			    path.p);
-	case -ENOMEM:
-		return out_of_memory(err);
-	default:
-		return r;
-	}
-}
-
-/* The node that @path names, added to its parent. */
-static int add_node(struct dump_parser *p, struct span path, bool is_dir, struct node **ret,
-		    struct cairn_error *err)
-{
-	const char *slash = (const char *)memrchr(path.p, '/', path.len);
-	size_t dir_len = slash ? (size_t)(slash - path.p) : 0;
-	size_t name_at = slash ? dir_len + 1 : 0;
-	struct span name = {path.p + name_at, path.len - name_at};
-	struct node *parent = NULL;
-	int r;
-
-	if (path.len == 1 && slash) {
-		if (!is_dir)
-			return fail(p, MODE, err, "Root must be a directory");
-		if (p->tree->root)
-			return fail(p, PATH, err, "Can't have multiple roots");
-	} else {
-		if (!p->tree->root)
-			return fail(p, PATH, err, "Root node not present");
-		r = find_parent(p, path, dir_len, &parent, err);
-		if (r < 0)
-			return r;
-		if (name.len && name.len < 3 && name.p[0] == '.' && name.p[name.len - 1] == '.')
-			return fail(p, PATH, err, "Invalid . or .. in path: %.*s", (int)path.len,
-				    path.p);
-		if (!name.len || name.len > TREE_NAME_MAX)
-			return fail(p, PATH, err, "Can't add child%s",
-				    p->flags & CAIRN_DUMP_COMPAT ? ""
-								 : ": a name has 1 to 255 bytes");
-	}
-
-	*ret = tree_add(&p->shard, parent, name.p, name.len);
-	if (!*ret)
-		return out_of_memory(err);
-	if (!parent)
-		p->tree->root = *ret;
-	return 0;
-}
-
-static int parse_line(struct dump_parser *p, const char *text, size_t len, struct cairn_error *err)
-{
-	const char *nul = p->has_nul ? (const char *)memchr(text, '\0', len) : NULL;
-	struct span path;
-	struct line l;
-	struct node *n = NULL;
-	uint32_t mode;
-	bool link;
-	int r;
-
-	p->line++;
-	if (nul)
-		return fail(p, -1, err, "Invalid embedded NUL character at position %zu",
-			    (size_t)(nul - text));
-	split_line(text, len, &l);
-	r = decode(p, PATH, l.field[PATH], true, &p->scratch, &path, err);
-	if (r < 0)
-		return r;
-	if (!path.len)
-		return fail(p, PATH, err, "Invalid empty path");
-	r = parse_mode(p, l.field[MODE], &mode, &link, err);
-	if (r < 0)
-		return r;
-	r = add_node(p, path, S_ISDIR(mode), &n, err);
-	if (r < 0)
-		return r;
-
-	n->mode = (uint16_t)mode;
-	if (link && S_ISDIR(mode))
-		return fail(p, MODE, err, "Directories can't be hardlinked");
-	if (S_ISDIR(mode) && n->parent && dirs_add(&p->dirs, n) < 0)
-		return out_of_memory(err);
-	return link ? fill_link(p, n, &l, err) : fill_node(p, n, &l, err);
 }
 
 int dump_parser_feed(struct dump_parser *p, const char *data, size_t size, struct cairn_error *err)
@@ -642,10 +87,10 @@ int dump_parser_feed(struct dump_parser *p, const char *data, size_t size, struc
 						 (unsigned long long)p->line + 1, DUMP_LINE_MAX);
 			if (!lf)
 				return 0;
-			r = parse_line(p, p->partial.data, p->partial.len, err);
+			r = dump_parse_line(p, p->partial.data, p->partial.len, err);
 			p->partial.len = 0;
 		} else {
-			r = parse_line(p, data, len, err);
+			r = dump_parse_line(p, data, len, err);
 		}
 		if (r < 0)
 			return fail_first_duplicate(p, r, err);
@@ -658,15 +103,16 @@ int dump_parser_feed(struct dump_parser *p, const char *data, size_t size, struc
 
 /* The reference resolves the last line first, so of several complaints the last counts; in order the
  * look-ups are cheap. */
-static int resolve_links(struct dump_parser *p, struct cairn_error *err)
+int dump_resolve_links(const struct tree *t, struct node *first, unsigned int flags,
+		       struct cairn_error *err)
 {
 	char quoted[NODE_PATH_QUOTED_MAX];
 	uint32_t hint = 0;
 	int r = 0;
 
-	for (struct node *n = p->first_link, *next; n; n = next) {
+	for (struct node *n = first, *next; n; n = next) {
 		const char *path = n->link.path;
-		struct node *target = path ? tree_lookup(p->tree, path, strlen(path), &hint) : NULL;
+		struct node *target = path ? tree_lookup(t, path, strlen(path), &hint) : NULL;
 
 		next = n->link.target;
 		n->link.target = target;
@@ -679,7 +125,7 @@ static int resolve_links(struct dump_parser *p, struct cairn_error *err)
 			error_set(err, r, CAIRN_ERROR_FORMAT, "No target at %s for hardlink", path);
 		else
 			error_set(err, r, CAIRN_ERROR_FORMAT, "Self-referential hardlink %s", path);
-		if (!(p->flags & CAIRN_DUMP_COMPAT))
+		if (!(flags & CAIRN_DUMP_COMPAT))
 			error_prepend(err, "%s", node_path_quoted(n, quoted));
 	}
 	return r;
@@ -691,22 +137,23 @@ int dump_parser_finish(struct dump_parser *p, struct tree **ret, struct cairn_er
 	int r;
 
 	if (p->partial.len) {
-		r = parse_line(p, p->partial.data, p->partial.len, err);
+		r = dump_parse_line(p, p->partial.data, p->partial.len, err);
 		if (r < 0)
 			return fail_first_duplicate(p, r, err);
 		if (p->flags & CAIRN_DUMP_STRICT)
-			return fail_first_duplicate(p, fail(p, -1, err, "Missing trailing newline"),
-						    err);
+			return fail_first_duplicate(
+				p, dump_fail(p, FIELD_NONE, err, "Missing trailing newline"), err);
 	}
-	if (!p->tree->root)
+	if (!p->root)
 		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "No files in dump file");
 
+	p->tree->root = p->root;
 	r = tree_index(p->tree, &p->shard, 1, &duplicate, err);
 	if (r == -EEXIST)
 		return fail_duplicate(p, duplicate, err);
 	if (r < 0)
 		return r;
-	r = resolve_links(p, err);
+	r = dump_resolve_links(p->tree, p->first_link, p->flags, err);
 	if (r < 0)
 		return r;
 	r = tree_seal(p->tree, p->flags & CAIRN_DUMP_COMPAT, err);

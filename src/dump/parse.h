@@ -26,6 +26,39 @@ int dump_parser_feed(struct dump_parser *p, const char *data, size_t size, struc
  * other errors of tree_seal(). */
 int dump_parser_finish(struct dump_parser *p, struct tree **ret, struct cairn_error *err);
 
+/*
+ * --- in pieces, by several threads ---
+ *
+ * The text is cut at ends of lines. Each piece is parsed by itself, in any order, with one of several
+ * parsers; the pieces are joined in the order of the text:
+ *
+ *	dump_parser_new() for each thread     dump_join_new()
+ *	dump_parser_piece() for each piece    dump_join_add() for each piece
+ *	                                      dump_join_finish()
+ *
+ * This is the way for text without a mistake. What returns -EAGAIN has found one, or cannot be sure:
+ * parsing the text from its beginning, in one, tells which.
+ */
+struct dump_piece;
+struct dump_join;
+
+/* Parses @text[0..@size), whole lines; the last may lack its end. @first: it begins the text.
+ * Afterwards @p is ready for another piece. Returns 0, -EAGAIN, -ENOMEM. */
+int dump_parser_piece(struct dump_parser *p, bool first, const char *text, size_t size,
+		      struct dump_piece **ret);
+void dump_piece_free(struct dump_piece *piece);
+
+int dump_join_new(struct dump_join **ret);
+void dump_join_free(struct dump_join *j);
+
+/* Adds the piece that follows in the text, which is freed. Other threads may parse meanwhile.
+ * Returns 0, -EAGAIN, -ENOMEM. */
+int dump_join_add(struct dump_join *j, struct dump_piece *piece);
+
+/* Makes the tree, once all pieces are added, of what @parsers hold. Returns 0, -EAGAIN, -ENOMEM. */
+int dump_join_finish(struct dump_join *j, struct dump_parser *const *parsers, unsigned int nr,
+		     struct tree **ret);
+
 /* The grammar has no limit; 65535 bytes of xattr text, 5000 of content and 4095 of payload, all
  * escaped, leave this much room for the path. */
 #define DUMP_LINE_MAX (4u << 20)

@@ -119,8 +119,10 @@ static int index_directory(struct tree *t, struct node *dir, uint32_t at,
 	uint32_t i = nr;
 	int r;
 
-	for (struct node *n = dir->dir.newest; n; n = n->next)
+	for (struct node *n = dir->dir.newest; n; n = n->next) {
 		slice[--i] = n;
+		n->parent = dir; /* the parser of pieces leaves this to us */
+	}
 	dir->dir.first = at;
 
 	if (dir->flags & NODE_UNSORTED) {

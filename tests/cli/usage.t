@@ -22,6 +22,7 @@ The program by itself.
     diff        tell why two images, directories or dumps differ
     check       prove that images are well formed and canonical
     measure     print the fs-verity digests of files
+    store       make a store, and tell what one is
     version     print the version
     help        tell what there is
     completion  print the completion script for bash, zsh or fish
@@ -70,6 +71,8 @@ Help of one command; it is also said by `cairn help`.
         --lenient           read dump text as mkcomposefs does (default)
     -j, --jobs N            threads (default: one for each processor)
     -q, --quiet             no progress, no summary
+        --no-cache          read every file, also those that an earlier build has read
+        --verify-cache      read every file, and fail if the cache says something else of one
     -v, --verbose           the summary even where standard error is no terminal
         --json              print JSON, one object a line
     -h, --help              show this help

@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "dump/field-internal.h"
 #include "dump/parse.h"
+#include "dump/print.h"
 
 #define SPAN(text) ((struct span){(text), strlen(text)})
 
@@ -156,12 +158,148 @@ static void test_unordered(void **state)
 	tree_free(t);
 }
 
+/* --- in pieces ------------------------------------------------------------------------------- */
+
+/* Parses @text in pieces of @nr_lines lines, in turn with each of three parsers. */
+static int parse_pieces(const char *text, size_t nr_lines, unsigned int flags, struct tree **ret)
+{
+	struct dump_parser *parser[3];
+	struct dump_piece *piece;
+	struct dump_join *join;
+	bool first = true;
+	int r = 0;
+
+	assert_int_equal(dump_join_new(&join), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(parser); i++)
+		assert_int_equal(dump_parser_new(flags, &parser[i]), 0);
+	for (size_t i = 0; !r && *text; i++) {
+		const char *end = text;
+
+		for (size_t l = 0; l < nr_lines && *end; l++)
+			end = strchrnul(end, '\n') + (*strchrnul(end, '\n') == '\n');
+		r = dump_parser_piece(parser[i % ARRAY_SIZE(parser)], first, text,
+				      (size_t)(end - text), &piece);
+		if (!r)
+			r = dump_join_add(join, piece);
+		first = false;
+		text = end;
+	}
+	if (!r)
+		r = dump_join_finish(join, parser, ARRAY_SIZE(parser), ret);
+	for (size_t i = 0; i < ARRAY_SIZE(parser); i++)
+		dump_parser_free(parser[i]);
+	dump_join_free(join);
+	return r;
+}
+
+static int append(void *arg, const void *data, unsigned long size)
+{
+	return buf_put((struct buf *)arg, data, size);
+}
+
+static void print(const struct tree *t, struct buf *out)
+{
+	out->len = 0;
+	assert_int_equal(dump_print(t, CAIRN_PRINT_DUMP, t->root, append, out), 0);
+	assert_int_equal(buf_put(out, "", 1), 0);
+}
+
+#define FACTS " 0 100644 1 0 0 0 0.0 - - -"
+#define DIR   " 0 40755 2 0 0 0 0.0 - - -\n"
+#define LINK  " 0 @100644 1 0 0 0 0.0 "
+
+/* Wherever the text is cut, the tree is the same. */
+static void test_pieces(void **state)
+{
+	static const char *const texts[] = {
+		ROOT,
+		/* Depth first, back to directories of earlier pieces, names in and out of order. */
+		ROOT "/a" DIR "/a/b" DIR "/a/b/c" FACTS "\n/a/b/a" FACTS "\n/a/z" FACTS
+		     "\n/a/c" FACTS "\n/d" DIR "/d/e" FACTS "\n//a//b//d" FACTS "\na/b/e" FACTS
+		     "\n/A" FACTS "\n",
+		/* Links forward, backward, of links; the last line without an end. */
+		ROOT "/l" LINK "/x/f - -\n/m" LINK "/l - -\n/x" DIR "/x/f" FACTS "\n/x/g" LINK
+		     "/m - -\n/x/h" FACTS,
+		/* The same xattrs in several pieces, others in one. */
+		ROOT "/a" FACTS " user.a=1 user.b=2\n/b" FACTS " user.b=2\n/c" FACTS
+		     " user.b=2 user.a=1\n/d" FACTS "\n/e" FACTS " user.b=3\n",
+		/* Escapes in the names of directories. */
+		ROOT "/a\\x0ab" DIR "/a\\nb/\\\\" DIR "/a\\nb/\\x5c/c" FACTS "\n/a\\x0ab/d" FACTS
+		     "\n",
+	};
+	struct buf whole cleanup_buf = BUF_INIT(65536), joined cleanup_buf = BUF_INIT(65536);
+	struct cairn_error err;
+	struct tree *t;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		assert_int_equal(parse(texts[i], 0, &t, &err), 0);
+		print(t, &whole);
+		tree_free(t);
+		for (size_t nr_lines = 1; nr_lines < 14; nr_lines++) {
+			assert_int_equal(parse_pieces(texts[i], nr_lines, 0, &t), 0);
+			print(t, &joined);
+			assert_string_equal(joined.data, whole.data);
+			tree_free(t);
+		}
+	}
+}
+
+/* Wherever it is cut, text with a mistake is not taken. */
+static void test_pieces_with_mistakes(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int flags;
+	} cases[] = {
+		{"", 0},
+		{"/a" FACTS "\n", 0},                                    /* no root */
+		{ROOT "/a" FACTS "\n" ROOT, 0},                          /* two */
+		{ROOT "/a/b" FACTS "\n", 0},                             /* no parent */
+		{ROOT "/a/b" FACTS "\n/c" FACTS "\n/a" DIR, 0},          /* it comes too late */
+		{ROOT "/a" DIR "/a/b/c" FACTS "\n/a/b" DIR, 0},          /* and one level down */
+		{ROOT "/a" FACTS "\n/b" FACTS "\n/a/b" FACTS "\n", 0},   /* it is a file */
+		{ROOT "/a" FACTS "\n/b" DIR "/b/c" FACTS "\n/a" DIR, 0}, /* a name twice */
+		{ROOT "/a" DIR "/a/x" FACTS "\n/a" DIR "/a/y" FACTS "\n", 0},
+		{ROOT "/a" DIR "/a/x" FACTS "\n/b" FACTS "\n/a/x" FACTS "\n", 0},
+		{ROOT "/a" FACTS "\n/b" LINK "/c - -\n/d" FACTS "\n", 0}, /* link to nowhere */
+		{ROOT "/a" FACTS "\n/b" LINK "/c - -\n/c" LINK "/b - -\n", 0},
+		{ROOT "/a" FACTS "\n/b x\n/c" FACTS "\n", 0},
+		{ROOT "/a" FACTS "\n/b" FACTS, CAIRN_DUMP_STRICT}, /* no newline */
+	};
+	struct tree *t;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (size_t nr_lines = 1; nr_lines < 6; nr_lines++)
+			assert_int_equal(parse_pieces(cases[i].text, nr_lines, cases[i].flags, &t),
+					 -EAGAIN);
+}
+
+/* A NUL does not end a piece. */
+static void test_piece_with_nul(void **state)
+{
+	static const char text[] = ROOT "/a\0b" FACTS "\n";
+	struct dump_parser *p;
+	struct dump_piece *piece;
+
+	(void)state;
+	assert_int_equal(dump_parser_new(0, &p), 0);
+	assert_int_equal(dump_parser_piece(p, true, text, sizeof(text) - 1, &piece), -EAGAIN);
+	dump_parser_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers),    cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_complaints), cmocka_unit_test(test_lenient),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_complaints),
+		cmocka_unit_test(test_lenient),
 		cmocka_unit_test(test_unordered),
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_pieces_with_mistakes),
+		cmocka_unit_test(test_piece_with_nul),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
