@@ -19,6 +19,9 @@ extern const struct command cmd_measure;
 extern const struct command cmd_mount;
 extern const struct command cmd_objects;
 extern const struct command cmd_tar;
+extern const struct command cmd_store;
+extern const struct command cmd_store_info;
+extern const struct command cmd_store_init;
 extern const struct command cmd_umount;
 extern const struct command cmd_version;
 

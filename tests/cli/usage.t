@@ -24,6 +24,7 @@ The program by itself.
     diff        tell why two images, directories or dumps differ
     check       prove that images are well formed and canonical
     measure     print the fs-verity digests of files
+    store       make a store, and tell what one is
     version     print the version
     help        tell what there is
     completion  print the completion script for bash, zsh or fish
@@ -86,6 +87,8 @@ Help of one command; it is also said by `cairn help`.
   Options:
     -s, --store DIR         store with the contents, may be given several times
     -o, --options OPTIONS   mount options, see below
+        --backend HOW       who serves it: the kernel (default), or a process of ours
+    -f, --foreground        with fuse: serve until it is unmounted, do not return before
         --no-check          do not check an image that no digest pins
     -v, --verbose           tell how it was mounted
         --json              print JSON, one object a line
