@@ -92,15 +92,12 @@ static int run(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
 	struct store_list stores cleanup_stores = {0};
-	struct image_found image = {.fd = -1};
 	struct cairn_tree *tree cleanup_tree = NULL;
 	int nr = opt_parse(self, argc, argv, &a), status;
 
 	if (nr < 0)
 		return EXIT_USAGE;
-	status = source_tree(argv[1], &a.stores, &image, &tree);
-	if (status == EXIT_DONE)
-		status = image_stores(&image, &a.stores, &stores);
+	status = source_tree_stores(argv[1], &a.stores, &tree, &stores);
 	for (int i = 2; i <= nr && status == EXIT_DONE; i++)
 		status = cat_path(&stores, tree, argv[i]);
 	return status;

@@ -48,16 +48,14 @@ static int check(const char *name, const struct opt_list *stores, bool several)
 	struct cairn_image_result res = {0};
 	struct cairn_error err = {0};
 	struct busy busy;
-	struct image_found image;
-	int fd cleanup_fd = -1;
+	struct image_found image cleanup_image = {.fd = -1};
 	int r, status = image_find(name, stores, &image);
 
 	if (status != EXIT_DONE)
 		return status;
-	fd = image.fd;
 
 	busy_start(&busy, "checking", false);
-	r = cairn_image_check(fd, &res, &err);
+	r = cairn_image_check(image.fd, &res, &err);
 	busy_stop(&busy);
 	if (r >= 0) {
 		check_row(name, &res, NULL, several);

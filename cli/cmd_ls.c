@@ -30,7 +30,7 @@ static int run(const struct command *self, int argc, char **argv)
 	path = nr > 1 ? argv[2] : NULL;
 	out_json = a.json;
 
-	status = source_tree(argv[1], &a.stores, NULL, &tree);
+	status = source_tree(argv[1], &a.stores, &tree);
 	if (status != EXIT_DONE)
 		return status;
 

@@ -100,7 +100,7 @@ static int each_source(int nr, char **names, const struct opt_list *stores,
 {
 	for (int i = 0; i < nr; i++) {
 		struct cairn_tree *tree cleanup_tree = NULL;
-		int status = source_tree(names[i], stores, NULL, &tree), r;
+		int status = source_tree(names[i], stores, &tree), r;
 
 		if (status != EXIT_DONE)
 			return status;

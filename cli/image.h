@@ -31,4 +31,11 @@ int image_find(const char *name, const struct opt_list *stores, struct image_fou
 int image_stores(const struct image_found *image, const struct opt_list *stores,
 		 struct store_list *ret);
 
+static inline void cleanup_image_p(struct image_found *image)
+{
+	if (image->fd >= 0)
+		close(image->fd);
+}
+#define cleanup_image __attribute__((__cleanup__(cleanup_image_p)))
+
 #endif

@@ -10,12 +10,35 @@
 #include "cli.h"
 #include "cmd.h"
 
+/* One a line, in the order of the help; the members of a group behind it. */
+/* clang-format off */
 const struct command *const commands[] = {
-	&cmd_build,   &cmd_digest, &cmd_mount,      &cmd_umount, &cmd_ls,         &cmd_dump,
-	&cmd_objects, &cmd_cat,    &cmd_diff,       &cmd_check,  &cmd_measure,    &cmd_images,
-	&cmd_refs,    &cmd_tag,    &cmd_untag,      &cmd_store,  &cmd_store_init, &cmd_store_info,
-	&cmd_version, &cmd_help,   &cmd_completion, NULL,
+	&cmd_build,
+	&cmd_digest,
+	&cmd_mount,
+	&cmd_umount,
+	&cmd_ls,
+	&cmd_dump,
+	&cmd_objects,
+	&cmd_cat,
+	&cmd_export_dir,
+	&cmd_tar,
+	&cmd_diff,
+	&cmd_check,
+	&cmd_measure,
+	&cmd_images,
+	&cmd_refs,
+	&cmd_tag,
+	&cmd_untag,
+	&cmd_store,
+	&cmd_store_init,
+	&cmd_store_info,
+	&cmd_version,
+	&cmd_help,
+	&cmd_completion,
+	NULL,
 };
+/* clang-format on */
 
 static const struct command *find_or_alias(const char *word)
 {

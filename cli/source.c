@@ -171,18 +171,23 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 	return r < 0 ? talk_error(r, &err, s->name) : EXIT_DONE;
 }
 
-int source_tree(const char *name, const struct opt_list *stores, struct image_found *ret_image,
-		struct cairn_tree **ret)
+int source_tree_stores(const char *name, const struct opt_list *stores, struct cairn_tree **ret,
+		       struct store_list *ret_stores)
 {
 	struct source s cleanup_source = SOURCE_INIT;
 	const struct source_args a = {0};
 	int status = source_open(name, stores, &s);
 
+	if (status == EXIT_DONE && ret_stores)
+		status = image_stores(&s.image, stores, ret_stores);
 	if (status != EXIT_DONE)
 		return status;
-	if (ret_image)
-		*ret_image = s.image;
 	return source_load(&s, &a, 0, NULL, ret, NULL);
+}
+
+int source_tree(const char *name, const struct opt_list *stores, struct cairn_tree **ret)
+{
+	return source_tree_stores(name, stores, ret, NULL);
 }
 
 /* --- asking a tree --------------------------------------------------------------------------- */

@@ -84,10 +84,12 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 		struct cairn_store *store, struct cairn_tree **ret,
 		struct cairn_scan_result *ret_scan);
 
-/* source_open() and source_load() in one, for commands without options about the source. @ret_image: where
- * it was found (its fd is not used), may be NULL. */
-int source_tree(const char *name, const struct opt_list *stores, struct image_found *ret_image,
-		struct cairn_tree **ret);
+/* source_open() and source_load() in one, for commands without options about the source. */
+int source_tree(const char *name, const struct opt_list *stores, struct cairn_tree **ret);
+
+/* The same, and the stores for its contents: @stores, or where it was found. */
+int source_tree_stores(const char *name, const struct opt_list *stores, struct cairn_tree **ret,
+		       struct store_list *ret_stores);
 
 /* The algorithm of the digests in @tree, 0 when there is none. */
 unsigned int source_alg(const struct cairn_tree *tree);
