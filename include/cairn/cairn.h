@@ -14,6 +14,7 @@
 #include <cairn/error.h>
 #include <cairn/image.h>
 #include <cairn/mount.h>
+#include <cairn/oci.h>
 #include <cairn/store.h>
 #include <cairn/tree.h>
 #include <cairn/version.h>
