@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
-/* cairn mount: an image on a directory, through the kernel. */
+/* cairn mount: an image on a directory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
 #include "cmd.h"
+#include "mount_fuse.h"
 #include "mount_options.h"
 #include "source.h"
 #include "stores.h"
 
 struct args {
 	struct opt_list lists, stores;
-	bool json, no_check, verbose;
+	unsigned int backend; /* enum backend */
+	bool json, no_check, verbose, foreground;
 };
+
+enum backend { BACKEND_DEFAULT, BACKEND_KERNEL, BACKEND_FUSE };
 
 static const struct opt opts[] = {
 	OPT_DIRS(struct args, stores, 's', "store", "DIR",
 		 "store with the contents, may be given several times"),
 	OPT_TEXTS(struct args, lists, 'o', "options", "OPTIONS", "mount options, see below"),
+	OPT_CHOICE(struct args, backend, 0, "backend", "HOW", "kernel|fuse",
+		   "who serves it: the kernel (default), or a process of ours"),
+	OPT_BOOL(struct args, foreground, 'f', "foreground", 1,
+		 "with fuse: serve until it is unmounted, do not return before"),
 	OPT_BOOL(struct args, no_check, 0, "no-check", 1,
 		 "do not check an image that no digest pins"),
 	OPT_BOOL(struct args, verbose, 'v', "verbose", 1, "tell how it was mounted"),
@@ -141,6 +149,13 @@ static int run(const struct command *self, int argc, char **argv)
 	status = store_list_open(&a.stores, &stores);
 	if (status != EXIT_DONE)
 		return status;
+	if (a.backend == BACKEND_FUSE)
+		return mount_fuse(&(struct mount_fuse_args){.options = &m,
+							    .stores = &stores,
+							    .check = !a.no_check && !m.digest.alg,
+							    .foreground = a.foreground,
+							    .image = argv[1],
+							    .target = argv[2]});
 	for (unsigned int i = 0; i < stores.nr; i++)
 		basedirs[nr_basedirs++] = cairn_store_objects_path(stores.store[i]);
 	for (unsigned int i = 0; i < m.basedirs.nr; i++)

@@ -19,6 +19,8 @@ The program by itself.
     dump        print a tree as composefs-dump(5) text
     objects     list the objects that images need
     cat         print files of an image, verified
+    export-dir  write the tree of an image as files, verified
+    tar         write the tree of an image as a tar stream, verified
     diff        tell why two images, directories or dumps differ
     check       prove that images are well formed and canonical
     measure     print the fs-verity digests of files
@@ -86,6 +88,8 @@ Help of one command; it is also said by `cairn help`.
   Options:
     -s, --store DIR         store with the contents, may be given several times
     -o, --options OPTIONS   mount options, see below
+        --backend HOW       who serves it: the kernel (default), or a process of ours
+    -f, --foreground        with fuse: serve until it is unmounted, do not return before
         --no-check          do not check an image that no digest pins
     -v, --verbose           tell how it was mounted
         --json              print JSON, one object a line
