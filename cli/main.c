@@ -10,9 +10,9 @@
 #include "cli.h"
 #include "cmd.h"
 
-/* One a line, in the order of the help; the members of a group behind it. */
-/* clang-format off */
+/* In the order of the help; the members of a group stand behind it. */
 const struct command *const commands[] = {
+	/* clang-format off */
 	&cmd_build,
 	&cmd_digest,
 	&cmd_mount,
@@ -33,12 +33,16 @@ const struct command *const commands[] = {
 	&cmd_store,
 	&cmd_store_init,
 	&cmd_store_info,
+	&cmd_oci,
+	&cmd_oci_inspect,
+	&cmd_oci_layers,
+	&cmd_oci_ls,
 	&cmd_version,
 	&cmd_help,
 	&cmd_completion,
 	NULL,
+	/* clang-format on */
 };
-/* clang-format on */
 
 static const struct command *find_or_alias(const char *word)
 {

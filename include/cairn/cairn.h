@@ -17,6 +17,7 @@
 #include <cairn/image.h>
 #include <cairn/mount.h>
 #include <cairn/names.h>
+#include <cairn/oci.h>
 #include <cairn/store.h>
 #include <cairn/tree.h>
 #include <cairn/version.h>

@@ -29,6 +29,7 @@ The program by itself.
     tag         give names to an image in a store
     untag       take names from images in a store
     store       make a store, and tell what one is
+    oci         look at container images in registries and layouts
     version     print the version
     help        tell what there is
     completion  print the completion script for bash, zsh or fish
