@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
-/* cairn mount: an image on a directory, through the kernel. */
+/* cairn mount: an image on a directory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 
 #include "cmd.h"
+#include "mount_fuse.h"
 #include "mount_options.h"
 #include "mounts.h"
 #include "source.h"
@@ -13,9 +14,12 @@
 
 struct args {
 	struct opt_list lists, stores;
+	unsigned int backend; /* enum backend */
 	unsigned int require, jobs;
-	bool json, no_check, verbose, verify, spec;
+	bool json, no_check, verbose, verify, spec, foreground;
 };
+
+enum backend { BACKEND_DEFAULT, BACKEND_KERNEL, BACKEND_FUSE };
 
 /* Places in the choices of --require: enum cairn_state. */
 static const char states[] = "checked|enforced";
@@ -24,6 +28,10 @@ static const struct opt opts[] = {
 	OPT_DIRS(struct args, stores, 's', "store", "DIR",
 		 "store with the contents, may be given several times"),
 	OPT_TEXTS(struct args, lists, 'o', "options", "OPTIONS", "mount options, see below"),
+	OPT_CHOICE(struct args, backend, 0, "backend", "HOW", "kernel|fuse",
+		   "who serves it: the kernel (default), or a process of ours"),
+	OPT_BOOL(struct args, foreground, 'f', "foreground", 1,
+		 "with fuse: serve until it is unmounted, do not return before"),
 	OPT_CHOICE(struct args, require, 0, "require", "STATE", states,
 		   "refuse to mount when it would be weaker"),
 	OPT_BOOL(struct args, verify, 0, "verify", 1,
@@ -158,7 +166,7 @@ static void settle_digest(struct mount_args *m)
 		m->options.verity = CAIRN_VERITY_REQUIRE;
 }
 
-/* STORE/cairn of the first store that is not a bare one. @path: gets it. */
+/* STORE/cairn/verified of the first store that is not a bare one. @path: gets it. */
 static const char *memory_of(const struct store_list *stores, char *path, size_t size)
 {
 	for (unsigned int i = 0; i < stores->nr; i++) {
@@ -168,8 +176,8 @@ static const char *memory_of(const struct store_list *stores, char *path, size_t
 
 		if (len < sizeof(tail) || strcmp(objects + len - strlen(tail), tail) != 0)
 			continue;
-		if ((size_t)snprintf(path, size, "%.*s/cairn", (int)(len - strlen(tail)), objects) <
-		    size)
+		if ((size_t)snprintf(path, size, "%.*s/cairn/verified", (int)(len - strlen(tail)),
+				     objects) < size)
 			return path;
 	}
 	return NULL;
@@ -228,6 +236,20 @@ static int run(const struct command *self, int argc, char **argv)
 	status = store_list_open(&a.stores, &stores);
 	if (status != EXIT_DONE)
 		return status;
+	if (a.backend == BACKEND_FUSE && a.require == CAIRN_ENFORCED) {
+		talk("%s: 'enforced' is required, but what is served by fuse is checked at every read",
+		     argv[1]);
+		return EXIT_UNSUPPORTED;
+	}
+	if (a.backend == BACKEND_FUSE && a.spec)
+		return talk_usage("--spec is about the kernel's mounts");
+	if (a.backend == BACKEND_FUSE)
+		return mount_fuse(&(struct mount_fuse_args){.options = &m,
+							    .stores = &stores,
+							    .check = !a.no_check && !m.digest.alg,
+							    .foreground = a.foreground,
+							    .image = argv[1],
+							    .target = argv[2]});
 	for (unsigned int i = 0; i < stores.nr; i++)
 		basedirs[nr_basedirs++] = cairn_store_objects_path(stores.store[i]);
 	for (unsigned int i = 0; i < m.basedirs.nr; i++)

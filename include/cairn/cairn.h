@@ -12,6 +12,8 @@
 
 #include <cairn/digest.h>
 #include <cairn/error.h>
+#include <cairn/export.h>
+#include <cairn/fuse.h>
 #include <cairn/image.h>
 #include <cairn/mount.h>
 #include <cairn/store.h>

@@ -4,11 +4,14 @@
  * checked here, and remembered.
  */
 #include <errno.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "api/api-internal.h"
+#include "fuse/fuse.h"
 #include "mount/mount.h"
 #include "store/memory.h"
 #include "store/verify.h"
@@ -191,8 +194,15 @@ int cairn_mount_list(cairn_mounted_fn fn, void *arg, struct cairn_error *err)
 
 int cairn_umount(const char *target, unsigned int flags, struct cairn_error *err)
 {
+	struct statfs fs;
+	int r;
+
 	if (flags & ~(unsigned int)CAIRN_UMOUNT_LAZY)
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "unknown unmount flags 0x%x",
 				 flags & ~(unsigned int)CAIRN_UMOUNT_LAZY);
-	return mount_remove(target, flags, err);
+	r = mount_remove(target, flags, err);
+	/* Who may not unmount may have mounted by the helper, which lets everyone undo what is his. */
+	if (r == -EPERM && !statfs(target, &fs) && fs.f_type == FUSE_SUPER_MAGIC)
+		return fuse_unmount(target, flags & CAIRN_UMOUNT_LAZY, err);
+	return r;
 }

@@ -260,11 +260,25 @@ static void write_records(const struct memory *m, struct records *r)
 		(void)pending_replace(&p, r->name);
 }
 
+/* And the one that it is in. */
+static bool make_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup_free char *parent = NULL;
+
+	if (mkdir(path, 0755) == 0 || errno == EEXIST)
+		return true;
+	if (errno != ENOENT || !slash || slash == path)
+		return false;
+	parent = strndup(path, (size_t)(slash - path));
+	return parent && mkdir(parent, 0755) == 0 && mkdir(path, 0755) == 0;
+}
+
 void memory_save(struct memory *m)
 {
 	if (!m || (m->objects.nr == m->objects.nr_sorted && m->images.nr == m->images.nr_sorted))
 		return;
-	if (m->dirfd < 0 && (mkdir(m->path, 0755) == 0 || errno == EEXIST)) {
+	if (m->dirfd < 0 && make_folder(m->path)) {
 		m->dirfd = open(m->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (m->dirfd >= 0 && !is_private(m->dirfd)) {
 			close(m->dirfd);

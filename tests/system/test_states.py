@@ -168,7 +168,7 @@ def test_a_memory_of_others_is_not_believed():
     settle()
     mount('--verify')
     umount()
-    os.chmod('store/cairn', 0o777)
+    os.chmod('store/cairn/verified', 0o777)
     row = mount('--verify')
     assert (row['remembered'], row['objects_remembered']) == (False, 0)
 

@@ -132,6 +132,7 @@ static void test_fresh_files_are_not_remembered(void **state)
 	assert_int_equal(access(in("m"), F_OK), -1);
 	memory_add(m, &st, &d, 5000 + MEMORY_SETTLED + 1);
 	memory_save(m);
+	assert_int_equal(access(in("m"), F_OK), 0);
 	assert_int_equal(find(&st, &d), 5000 + MEMORY_SETTLED + 1);
 }
 
