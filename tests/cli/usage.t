@@ -26,6 +26,7 @@ The program by itself.
     check       prove that images are well formed and canonical
     measure     print the fs-verity digests of files
     store       make a store, and tell what one is
+    oci         look at container images in registries and layouts
     version     print the version
     help        tell what there is
     completion  print the completion script for bash, zsh or fish
