@@ -202,20 +202,28 @@ static int order_depth_first(struct erofs_plan *p)
 
 /* --- shapes and places -------------------------------------------------------------------------- */
 
-static struct dir_shape shape_directory(const struct erofs_plan *p, const struct node *dir)
+/* Appends to an array of the plan. */
+#define APPEND(array, item) buf_put(&(array), &(item), sizeof(item))
+
+static int shape_directory(struct erofs_plan *p, const struct node *dir, struct dir_shape *ret)
 {
-	struct dir_shape shape = {.nlink = 2};
+	struct dir_shape shape = {.nlink = 2,
+				  .mark = (uint32_t)(p->dir_marks.len / sizeof(struct dir_mark))};
 	struct dirent_iter it;
 	struct dirent d;
 	uint32_t used = 0;
 
 	dirent_iter_init(&it, p, dir);
-	while (dirent_iter_next(&it, &d)) {
+	for (struct dirent_iter before = it; dirent_iter_next(&it, &d); before = it) {
 		uint32_t cost = DIRENT_SIZE + d.name_len;
 
 		if (used + cost > BLOCK_SIZE) {
+			const struct dir_mark mark = {before.next, before.nr_dots};
+
 			shape.blocks++;
 			used = 0;
+			if (shape.blocks % DIR_MARK == 0 && APPEND(p->dir_marks, mark) < 0)
+				return -ENOMEM;
 		}
 		used += cost;
 	}
@@ -227,62 +235,76 @@ static struct dir_shape shape_directory(const struct erofs_plan *p, const struct
 	for (uint32_t i = 0; i < dir->dir.nr; i++)
 		if (node_is_dir(p->tree->entries[dir->dir.first + i]))
 			shape.nlink++;
-	return shape;
+	*ret = shape;
+	return 0;
 }
 
-static int add_spill(struct erofs_plan *p, uint32_t *capacity, uint32_t inode, uint32_t blocks)
-{
-	if (p->nr_spills == *capacity) {
-		uint32_t more = MAX(*capacity * 2, 64u);
-		struct spill *spill = (struct spill *)realloc(p->spill, more * sizeof(*spill));
+/* How far placing is. */
+struct placing {
+	struct checkpoint at;
+	uint64_t blocks;
+	uint64_t nr_checkpoints;
+	struct stored_xattr *xattrs; /* scratch */
+};
 
-		if (!spill)
+static int place(struct erofs_plan *p, struct placing *pl, struct cairn_error *err)
+{
+	const struct node *n = plan_inode(p, pl->at.inode);
+	struct dir_shape *dir = &p->dir[pl->at.dir];
+	const struct checkpoint before = pl->at;
+	struct shape shape;
+	uint64_t pos;
+
+	if (S_ISDIR(n->mode) && shape_directory(p, n, dir) < 0)
+		return -ENOMEM;
+	plan_shape(p, n, dir, pl->xattrs, &shape);
+	if (shape.nr_xattrs &&
+	    (shape.head - (shape.extended ? EXTENDED_SIZE : COMPACT_SIZE) - XATTR_HEADER_SIZE) / 4 +
+			    1 >
+		    UINT16_MAX)
+		return refuse(err, -EINVAL, n, "too many bytes of xattrs for one inode");
+
+	pos = plan_place(p, n, before.pos, &shape);
+	if (pos > IMAGE_MAX)
+		return refuse(err, -EFBIG, n, "the image would be larger than its format allows");
+	p->nid[n->index] = (uint32_t)(pos / SLOT_SIZE);
+	pl->at.pos = pos + shape.head + shape.tail;
+	pl->at.inode++;
+	pl->at.dir += S_ISDIR(n->mode);
+	for (; pl->nr_checkpoints * EROFS_PIECE_SIZE < pl->at.pos; pl->nr_checkpoints++)
+		if (APPEND(p->checkpoints, before) < 0)
 			return -ENOMEM;
-		p->spill = spill;
-		*capacity = more;
+	if (shape.blocks) {
+		const struct spill spill = {before.inode, before.dir, shape.blocks,
+					    (uint32_t)pl->blocks};
+
+		if (APPEND(p->spills, spill) < 0)
+			return -ENOMEM;
+		pl->at.spill++;
+		pl->blocks += shape.blocks;
 	}
-	p->spill[p->nr_spills++] = (struct spill){inode, blocks};
 	return 0;
 }
 
 static int place_all(struct erofs_plan *p, struct cairn_error *err)
 {
 	cleanup_free struct stored_xattr *xattrs = NULL;
-	uint32_t dirs = 0, spills = 0;
-	uint64_t pos = INODES_OFFSET, blocks = 0;
+	struct placing pl = {.at.pos = INODES_OFFSET};
 
 	xattrs = (struct stored_xattr *)malloc(p->stored.max_nr * sizeof(*xattrs));
 	if (!xattrs)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < p->nr_inodes; i++) {
-		const struct node *n = plan_inode(p, i);
-		struct shape shape;
+	pl.xattrs = xattrs;
+	while (pl.at.inode < p->nr_inodes) {
+		int r = place(p, &pl, err);
 
-		if (S_ISDIR(n->mode))
-			p->dir[dirs] = shape_directory(p, n);
-		plan_shape(p, n, &p->dir[dirs], xattrs, &shape);
-		dirs += S_ISDIR(n->mode);
-		if (shape.nr_xattrs &&
-		    (shape.head - (shape.extended ? EXTENDED_SIZE : COMPACT_SIZE) -
-		     XATTR_HEADER_SIZE) / 4 +
-				    1 >
-			    UINT16_MAX)
-			return refuse(err, -EINVAL, n, "too many bytes of xattrs for one inode");
-
-		pos = plan_place(p, n, pos, &shape);
-		if (pos > IMAGE_MAX)
-			return refuse(err, -EFBIG, n,
-				      "the image would be larger than its format allows");
-		p->nid[n->index] = (uint32_t)(pos / SLOT_SIZE);
-		pos += shape.head + shape.tail;
-		if (shape.blocks && add_spill(p, &spills, i, shape.blocks) < 0)
-			return -ENOMEM;
-		blocks += shape.blocks;
+		if (r < 0)
+			return r;
 	}
 
-	p->inodes_end = ROUND_UP(pos, (uint64_t)SLOT_SIZE);
+	p->inodes_end = ROUND_UP(pl.at.pos, (uint64_t)SLOT_SIZE);
 	p->data_start = ROUND_UP(p->inodes_end + p->stored.shared_size, (uint64_t)BLOCK_SIZE);
-	p->size = p->data_start + blocks * BLOCK_SIZE;
+	p->size = p->data_start + pl.blocks * BLOCK_SIZE;
 	if (p->size > IMAGE_MAX)
 		return refuse(err, -EFBIG, p->tree->root,
 			      "the image would be larger than its format allows");
@@ -342,6 +364,8 @@ int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, stru
 	p->tree = tree;
 	p->format = format;
 	p->alg = alg;
+	/* All of them together are a small part of the image. */
+	p->dir_marks = p->spills = p->checkpoints = BUF_INIT(SIZE_MAX);
 	r = make_plan(p, err);
 	if (r == -ENOMEM)
 		return error_errno(err, r, "plan the image");
@@ -362,7 +386,9 @@ void erofs_plan_free(struct erofs_plan *p)
 	free(p->stub);
 	free(p->root_child);
 	free(p->dir);
-	free(p->spill);
+	buf_fini(&p->dir_marks);
+	buf_fini(&p->spills);
+	buf_fini(&p->checkpoints);
 	free(p);
 }
 

@@ -51,6 +51,24 @@ bool dirent_iter_next(struct dirent_iter *it, struct dirent *ret)
 	return true;
 }
 
+uint32_t dirent_iter_block(const struct dirent_iter *it, uint32_t *ret_used)
+{
+	struct dirent_iter ahead = *it;
+	struct dirent d;
+	uint32_t nr = 0, used = 0;
+
+	while (dirent_iter_next(&ahead, &d)) {
+		uint32_t cost = DIRENT_SIZE + d.name_len;
+
+		if (used + cost > BLOCK_SIZE)
+			break;
+		used += cost;
+		nr++;
+	}
+	*ret_used = used;
+	return nr;
+}
+
 /* The smallest power of two that holds the size, within the format's limits. */
 uint32_t plan_chunk_format(const struct erofs_plan *p, const struct node *n)
 {
