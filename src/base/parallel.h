@@ -18,6 +18,30 @@ typedef int (*parallel_fn)(void *arg, unsigned int worker, size_t i);
  * of the lowest index that failed. */
 int parallel_for(unsigned int jobs, size_t n, parallel_fn fn, void *arg);
 
+/* Threads that a pure room is lent, which starts none itself: {jobs, parallel_for}. All zero: none. */
+struct team {
+	unsigned int jobs;
+	int (*each)(unsigned int jobs, size_t n, parallel_fn fn, void *arg);
+};
+
+/* Calls @fn for every i below @n with the threads of @t; workers are 0 to team_jobs()-1. Returns as
+ * parallel_for(). */
+static inline int team_each(const struct team *t, size_t n, parallel_fn fn, void *arg)
+{
+	int r = 0;
+
+	if (t->each && n > 1)
+		return t->each(t->jobs, n, fn, arg);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = fn(arg, 0, i);
+	return MIN(r, 0);
+}
+
+static inline unsigned int team_jobs(const struct team *t)
+{
+	return t->each && t->jobs ? t->jobs : 1;
+}
+
 /* @slot: i modulo the number of slots. */
 typedef int (*parallel_slot_fn)(void *arg, unsigned int worker, size_t i, unsigned int slot);
 

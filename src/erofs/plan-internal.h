@@ -77,7 +77,6 @@ struct erofs_plan {
 	const struct node **root_child; /* children of the root and stubs, in order */
 	uint32_t nr_root_children;
 	struct dir_shape *dir;
-	uint32_t nr_dirs;
 	struct buf dir_marks;   /* struct dir_mark */
 	struct buf spills;      /* struct spill */
 	struct buf checkpoints; /* struct checkpoint */

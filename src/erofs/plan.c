@@ -11,6 +11,9 @@
 #define V2_INLINE_MAX  512
 #define V2_SYMLINK_MAX 1024
 
+/* image-format §8. */
+#define EXTERNAL_MAX (UINT64_C(1) << 53)
+
 /* Ceiling of an image: block numbers have 32 bits (image-format §8), and so have our slots. */
 #define IMAGE_MAX ((uint64_t)UINT32_MAX * SLOT_SIZE)
 
@@ -23,53 +26,52 @@ static int refuse(struct cairn_error *err, int code, const struct node *n, const
 
 /* --- what the whole tree decides ---------------------------------------------------------------- */
 
-/* Version, smallest mtime and ACL flag (image-format §4.2, §4.6); limits that only an image has. */
-static int survey(struct erofs_plan *p, struct cairn_error *err)
+/* Limits that only an image has, when some inode is known to be above one. */
+static int check_limits(const struct erofs_plan *p, struct cairn_error *err)
 {
 	const struct tree *t = p->tree;
-	bool whiteout = false;
+	const bool v2 = p->format == CAIRN_FORMAT_V2;
 
-	p->build_time = INT64_MAX;
-	p->build_nsec = UINT32_MAX;
 	for (uint32_t i = 0; i < t->nr_entries; i++) {
 		const struct node *n = tree_entry(t, i);
 
 		if (node_is_link(n))
 			continue;
-		if (n->mtime < p->build_time ||
-		    (n->mtime == p->build_time && n->mtime_nsec < p->build_nsec)) {
-			p->build_time = n->mtime;
-			p->build_nsec = n->mtime_nsec;
-		}
-		if (node_is_whiteout(n))
-			whiteout = true;
-		if (p->format != CAIRN_FORMAT_V2) {
-			if (node_is_external(n) && n->size > UINT64_C(1) << 53)
-				return refuse(err, -EFBIG, n, "larger than 9007199254740992 bytes");
-			continue;
-		}
-		if (S_ISREG(n->mode) && n->flags & NODE_INLINE && n->size > V2_INLINE_MAX)
+		if (!v2 && node_is_external(n) && n->size > EXTERNAL_MAX)
+			return refuse(err, -EFBIG, n, "larger than 9007199254740992 bytes");
+		if (v2 && S_ISREG(n->mode) && n->flags & NODE_INLINE && n->size > V2_INLINE_MAX)
 			return refuse(
 				err, -EINVAL, n,
 				"more than 512 bytes of inline content, which V2 cannot hold");
-		if (S_ISLNK(n->mode) && n->size > V2_SYMLINK_MAX)
+		if (v2 && S_ISLNK(n->mode) && n->size > V2_SYMLINK_MAX)
 			return refuse(err, -EINVAL, n,
 				      "a target of more than 1024 bytes, which V2 cannot hold");
 	}
+	return 0;
+}
+
+/* Version, smallest mtime and ACL flag (image-format §4.2, §4.6). */
+static int survey(struct erofs_plan *p, struct cairn_error *err)
+{
+	const struct tree *t = p->tree;
+	const struct tree_facts *f = &t->facts;
 
 	if (p->format == CAIRN_FORMAT_AUTO)
-		p->format = whiteout || p->alg == CAIRN_SHA512 ? CAIRN_FORMAT_V1 : CAIRN_FORMAT_V0;
-	if (p->format == CAIRN_FORMAT_V2) {
-		p->build_time = 0;
-		p->build_nsec = 0;
-		return 0;
-	}
+		p->format = f->nr_whiteouts || p->alg == CAIRN_SHA512 ? CAIRN_FORMAT_V1
+								      : CAIRN_FORMAT_V0;
+	if (p->format == CAIRN_FORMAT_V2)
+		return f->max_inline > V2_INLINE_MAX || f->max_symlink > V2_SYMLINK_MAX
+			       ? check_limits(p, err)
+			       : 0;
+
+	p->build_time = f->oldest;
+	p->build_nsec = f->oldest_nsec;
 	for (uint32_t l = 0; l < t->nr_lists && !p->has_acl; l++)
 		for (uint32_t x = 0; x < t->lists[l]->nr; x++)
 			if (!strcmp(t->lists[l]->xattr[x]->name, "system.posix_acl_access") ||
 			    !strcmp(t->lists[l]->xattr[x]->name, "system.posix_acl_default"))
 				p->has_acl = true;
-	return 0;
+	return f->max_external > EXTERNAL_MAX ? check_limits(p, err) : 0;
 }
 
 /* The reference keeps a total of xattr bytes while it adds its marks, in an unsigned number that
@@ -79,6 +81,9 @@ static int check_marks(const struct erofs_plan *p, struct cairn_error *err)
 {
 	const struct stored *s = &p->stored;
 
+	/* Only these and their directories get marks. */
+	if (!p->tree->facts.nr_whiteouts)
+		return 0;
 	for (uint32_t i = 0; i < p->tree->nr_entries; i++) {
 		static const enum mark dir_marks[] = {MARK_WHITEOUTS, MARK_USER_WHITEOUTS,
 						      MARK_OPAQUE, MARK_USER_OPAQUE};
@@ -311,14 +316,6 @@ static int place_all(struct erofs_plan *p, struct cairn_error *err)
 	return 0;
 }
 
-static int count_directories(struct erofs_plan *p)
-{
-	for (uint32_t i = 0; i < p->tree->nr_entries; i++)
-		p->nr_dirs += node_is_dir(p->tree->entries[i]);
-	p->dir = (struct dir_shape *)malloc((p->nr_dirs + 1u) * sizeof(*p->dir));
-	return p->dir ? 0 : -ENOMEM;
-}
-
 static int make_plan(struct erofs_plan *p, struct cairn_error *err)
 {
 	const struct tree *t = p->tree;
@@ -342,13 +339,12 @@ static int make_plan(struct erofs_plan *p, struct cairn_error *err)
 
 	p->inode = (const struct node **)malloc((t->nr_inodes + (size_t)STUBS) * sizeof(*p->inode));
 	p->nid = (uint32_t *)calloc(t->nr_entries + (size_t)STUBS, sizeof(*p->nid));
-	if (!p->inode || !p->nid)
+	p->dir = (struct dir_shape *)malloc((t->facts.nr_dirs + 1u) * sizeof(*p->dir));
+	if (!p->inode || !p->nid || !p->dir)
 		return -ENOMEM;
 	r = p->format == CAIRN_FORMAT_V2 ? order_depth_first(p) : order_breadth_first(p);
 	if (!r)
 		r = stored_share(&p->stored, p->nr_stubs);
-	if (!r)
-		r = count_directories(p);
 	return r < 0 ? r : place_all(p, err);
 }
 

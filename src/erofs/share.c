@@ -16,25 +16,32 @@
 
 /* --- counting pairs -------------------------------------------------------------------------- */
 
+/* An inode with more than its list: counted pair by pair. */
+static void count_marked(struct stored *s, const struct node *n, uint32_t *list_use,
+			 struct stored_xattr *scratch)
+{
+	uint32_t nr = stored_xattrs(s, n, scratch);
+
+	if (n->xattrs)
+		list_use[n->xattrs->id]--;
+	for (uint32_t x = 0; x < nr; x++)
+		s->pair_use[scratch[x].pair]++;
+}
+
+/* @list_use: how many inodes have each list. */
 static void count_pairs(struct stored *s, uint32_t *list_use, struct stored_xattr *scratch,
 			uint32_t stubs)
 {
 	const struct tree *t = s->tree;
+	bool marks = s->format != CAIRN_FORMAT_V2 && t->facts.nr_whiteouts;
 
-	for (uint32_t i = 0; i < t->nr_entries; i++) {
+	count_marked(s, t->root, list_use, scratch);
+	for (uint32_t i = 1; marks && i < t->nr_entries; i++) {
 		const struct node *n = tree_entry(t, i);
-		uint32_t nr;
 
-		if (node_is_link(n))
-			continue;
-		if (i && !node_is_whiteout(n) && !(S_ISDIR(n->mode) && stored_is_marked(s, n))) {
-			if (n->xattrs)
-				list_use[n->xattrs->id]++;
-			continue;
-		}
-		nr = stored_xattrs(s, n, scratch);
-		for (uint32_t x = 0; x < nr; x++)
-			s->pair_use[scratch[x].pair]++;
+		if (!node_is_link(n) &&
+		    (node_is_whiteout(n) || (S_ISDIR(n->mode) && stored_is_marked(s, n))))
+			count_marked(s, n, list_use, scratch);
 	}
 	for (uint32_t l = 0; l < t->nr_lists; l++)
 		for (uint32_t x = 0; x < t->lists[l]->nr; x++)
@@ -190,17 +197,14 @@ static int group_by(const struct stored *s, key_fn key_of, uint32_t nr_external,
 static int find_groups(struct stored *s)
 {
 	const struct tree *t = s->tree;
-	uint32_t nr = 0, other_paths = 0;
+	const uint32_t nr = t->facts.nr_external;
+	bool other_paths = false;
 	int r;
 
-	for (uint32_t i = 1; i < t->nr_entries; i++) {
+	for (uint32_t i = 1; t->facts.nr_own_paths && !other_paths && i < t->nr_entries; i++) {
 		const struct node *n = tree_entry(t, i);
 
-		if (!node_is_external(n))
-			continue;
-		nr++;
-		if (!stored_has_object_path(s, n))
-			other_paths++;
+		other_paths = node_is_external(n) && !stored_has_object_path(s, n);
 	}
 	r = group_by(s, digest_key, nr, &s->metacopy_groups);
 	if (r < 0)
@@ -351,10 +355,11 @@ int stored_share(struct stored *s, uint32_t stubs)
 	uint64_t size = 0, nr;
 	int r;
 
-	list_use = (uint32_t *)calloc(MAX(s->tree->nr_lists, 1u), sizeof(*list_use));
+	list_use = (uint32_t *)malloc(MAX(s->tree->nr_lists, 1u) * sizeof(*list_use));
 	scratch = (struct stored_xattr *)malloc(s->max_nr * sizeof(*scratch));
 	if (!list_use || !scratch)
 		return -ENOMEM;
+	memcpy(list_use, s->tree->list_use, s->tree->nr_lists * sizeof(*list_use));
 	count_pairs(s, list_use, scratch, stubs);
 	r = find_groups(s);
 	if (r < 0)

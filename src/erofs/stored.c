@@ -117,7 +117,7 @@ static void number_marks(struct stored *s)
 /* Only V0 and V1 turn whiteouts into files and mark their directories. */
 static void find_marked(struct stored *s)
 {
-	if (s->format == CAIRN_FORMAT_V2)
+	if (s->format == CAIRN_FORMAT_V2 || !s->tree->facts.nr_whiteouts)
 		return;
 	for (uint32_t i = 1; i < s->tree->nr_entries; i++) {
 		const struct node *n = tree_entry(s->tree, i);
