@@ -15,7 +15,7 @@
 #include "sys/io.h"
 
 /* Fits into the second-level cache with what the parser touches. */
-#define PIECE_SIZE (256u << 10)
+#define PIECE_SIZE (128u << 10)
 
 /* Most lines are shorter: read at once behind a piece, for its last line. */
 #define LINE_USUAL (4u << 10)
@@ -156,7 +156,8 @@ int dump_read_pieces(int fd, unsigned int flags, unsigned int jobs, struct tree 
 	if (!r)
 		r = parallel_in_order(p.jobs, nr, 2 * p.jobs, parse_piece, join_piece, &p);
 	if (!r)
-		r = dump_join_finish(p.join, p.parser, p.jobs, ret);
+		r = dump_join_finish(p.join, p.parser, p.jobs, &(struct team){p.jobs, parallel_for},
+				     ret);
 	if (r < 0)
 		return r == -ENOMEM ? r : -EAGAIN;
 	(void)lseek(fd, p.end, SEEK_SET);

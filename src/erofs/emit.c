@@ -83,10 +83,12 @@ static uint8_t *put_entry_head(uint8_t *out, uint32_t suffix_len, uint32_t index
 	return out + XATTR_ENTRY_SIZE + suffix_len;
 }
 
-static void put_xattrs(struct erofs_emitter *e, const struct node *n, uint32_t nr, uint8_t *out)
+static void put_xattrs(struct erofs_emitter *e, const struct node *n, uint8_t *out)
 {
 	const struct erofs_plan *p = e->p;
-	uint32_t max = p->format == CAIRN_FORMAT_V2 ? UINT8_MAX : XATTR_SHARED_MAX;
+	const uint32_t nr = plan_is_stub(p, n) ? stored_stub_xattrs(&p->stored, e->xattrs)
+					       : stored_xattrs(&p->stored, n, e->xattrs);
+	const uint32_t max = stored_refs_max(&p->stored);
 	uint32_t filter = UINT32_MAX, nr_shared = 0;
 	uint8_t *refs = out + XATTR_HEADER_SIZE;
 
@@ -208,12 +210,11 @@ static void put_dir_tail(struct erofs_emitter *e, const struct node *n, uint32_t
 			 const struct shape *shape)
 {
 	struct dirent_iter it;
-	uint32_t nr, used;
+	uint32_t nr;
 
 	seek_block(e->p, n, dir, shape->blocks, &it);
-	nr = dirent_iter_block(&it, &used);
+	nr = it.nr - it.next + 2 - it.nr_dots;
 	put_block(e->p, &it, nr, put(e, shape->tail));
-	assert(used == shape->tail);
 }
 
 /* --- inodes --------------------------------------------------------------------------------------- */
@@ -312,7 +313,7 @@ static void put_inode(struct erofs_emitter *e, uint32_t ino)
 	out = put(e, shape.head);
 	put_record(e, n, ino, &shape, out);
 	if (shape.nr_xattrs)
-		put_xattrs(e, n, shape.nr_xattrs, out + record);
+		put_xattrs(e, n, out + record);
 	if (shape.tail)
 		put_tail(e, n, dir, &shape);
 	if (shape.blocks) {

@@ -127,9 +127,9 @@ uint32_t plan_chunks(const struct erofs_plan *p, const struct node *n);
 uint32_t plan_chunk_format(const struct erofs_plan *p, const struct node *n);
 
 /* The shape of inode @n before placing; @dir: the next of p->dir[], for directories.
- * @xattrs gets the inode's xattrs. */
+ * @scratch: room for max_nr xattrs. */
 void plan_shape(const struct erofs_plan *p, const struct node *n, const struct dir_shape *dir,
-		struct stored_xattr *xattrs, struct shape *ret);
+		struct stored_xattr *scratch, struct shape *ret);
 
 /* Places an inode of @shape at or after @pos: returns its offset and turns a tail that does not fit
  * into a block (image-format §6.3). */

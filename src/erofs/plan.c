@@ -210,14 +210,15 @@ static int order_depth_first(struct erofs_plan *p)
 /* Appends to an array of the plan. */
 #define APPEND(array, item) buf_put(&(array), &(item), sizeof(item))
 
-static int shape_directory(struct erofs_plan *p, const struct node *dir, struct dir_shape *ret)
+/* Cuts the entries of @dir into blocks: their number, and the bytes that remain. */
+static int split_directory(struct erofs_plan *p, const struct node *dir, struct dir_shape *shape,
+			   uint32_t *ret_used)
 {
-	struct dir_shape shape = {.nlink = 2,
-				  .mark = (uint32_t)(p->dir_marks.len / sizeof(struct dir_mark))};
 	struct dirent_iter it;
 	struct dirent d;
 	uint32_t used = 0;
 
+	shape->mark = (uint32_t)(p->dir_marks.len / sizeof(struct dir_mark));
 	dirent_iter_init(&it, p, dir);
 	for (struct dirent_iter before = it; dirent_iter_next(&it, &d); before = it) {
 		uint32_t cost = DIRENT_SIZE + d.name_len;
@@ -225,22 +226,31 @@ static int shape_directory(struct erofs_plan *p, const struct node *dir, struct 
 		if (used + cost > BLOCK_SIZE) {
 			const struct dir_mark mark = {before.next, before.nr_dots};
 
-			shape.blocks++;
+			shape->blocks++;
 			used = 0;
-			if (shape.blocks % DIR_MARK == 0 && APPEND(p->dir_marks, mark) < 0)
+			if (shape->blocks % DIR_MARK == 0 && APPEND(p->dir_marks, mark) < 0)
 				return -ENOMEM;
 		}
 		used += cost;
 	}
+	*ret_used = used;
+	return 0;
+}
+
+static int shape_directory(struct erofs_plan *p, const struct node *dir, struct dir_shape *ret)
+{
+	/* With `.` and `..`; of the root's entries some are not in the tree. */
+	uint64_t all = ((uint64_t)dir->dir.nr + 2) * DIRENT_SIZE + 3 + dir->dir.names_size;
+	uint32_t used = (uint32_t)all;
+
+	*ret = (struct dir_shape){.nlink = 2 + dir->dir.nr_dirs};
+	if ((!dir->parent || all > BLOCK_SIZE) && split_directory(p, dir, ret, &used) < 0)
+		return -ENOMEM;
 	if (used > TAIL_MAX) {
-		shape.blocks++;
+		ret->blocks++;
 		used = 0;
 	}
-	shape.tail = used;
-	for (uint32_t i = 0; i < dir->dir.nr; i++)
-		if (node_is_dir(p->tree->entries[dir->dir.first + i]))
-			shape.nlink++;
-	*ret = shape;
+	ret->tail = used;
 	return 0;
 }
 

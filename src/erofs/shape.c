@@ -89,16 +89,13 @@ uint32_t plan_chunks(const struct erofs_plan *p, const struct node *n)
 	return (uint32_t)(((n->size - 1) >> bits) + 1);
 }
 
-static uint32_t xattr_size(const struct erofs_plan *p, const struct node *n,
-			   const struct stored_xattr *x, uint32_t nr)
+static uint32_t entries_size(const struct stored *s, const struct node *n,
+			     const struct stored_xattr *x, uint32_t nr)
 {
-	uint32_t max = p->format == CAIRN_FORMAT_V2 ? 255 : XATTR_SHARED_MAX;
-	uint32_t size = XATTR_HEADER_SIZE, nr_shared = 0;
+	uint32_t max = stored_refs_max(s), nr_shared = 0, size = 0;
 
-	if (!nr)
-		return 0;
 	for (uint32_t i = 0; i < nr; i++) {
-		if (nr_shared < max && stored_shared_at(&p->stored, n, &x[i]) != NOT_SHARED) {
+		if (nr_shared < max && stored_shared_at(s, n, &x[i]) != NOT_SHARED) {
 			nr_shared++;
 			size += 4;
 		} else {
@@ -106,6 +103,21 @@ static uint32_t xattr_size(const struct erofs_plan *p, const struct node *n,
 		}
 	}
 	return size;
+}
+
+/* The number of xattrs of @n, and their bytes with the header; 0 for none. */
+static uint32_t xattrs_size(const struct erofs_plan *p, const struct node *n,
+			    struct stored_xattr *scratch, uint32_t *ret_nr)
+{
+	uint32_t size;
+
+	if (plan_is_stub(p, n))
+		*ret_nr = stored_stub_xattrs(&p->stored, scratch);
+	else if (stored_size(&p->stored, n, ret_nr, &size))
+		return *ret_nr ? XATTR_HEADER_SIZE + size : 0;
+	else
+		*ret_nr = stored_xattrs(&p->stored, n, scratch);
+	return *ret_nr ? XATTR_HEADER_SIZE + entries_size(&p->stored, n, scratch, *ret_nr) : 0;
 }
 
 /* The size that takes part in choosing the record (image-format §2): a special file's recorded size
@@ -120,13 +132,13 @@ static bool needs_extended(const struct erofs_plan *p, const struct node *n, uin
 }
 
 void plan_shape(const struct erofs_plan *p, const struct node *n, const struct dir_shape *dir,
-		struct stored_xattr *xattrs, struct shape *ret)
+		struct stored_xattr *scratch, struct shape *ret)
 {
 	uint64_t recorded = n->size;
+	uint32_t xattrs;
 
 	*ret = (struct shape){.nlink = p->nlink ? p->nlink[n->index] : n->nlink};
-	ret->nr_xattrs = plan_is_stub(p, n) ? stored_stub_xattrs(&p->stored, xattrs)
-					    : stored_xattrs(&p->stored, n, xattrs);
+	xattrs = xattrs_size(p, n, scratch, &ret->nr_xattrs);
 
 	switch (n->mode & S_IFMT) {
 	case S_IFDIR:
@@ -157,8 +169,7 @@ void plan_shape(const struct erofs_plan *p, const struct node *n, const struct d
 			recorded = 0;
 	}
 	ret->extended = needs_extended(p, n, recorded, ret->nlink);
-	ret->head = (ret->extended ? EXTENDED_SIZE : COMPACT_SIZE) +
-		    xattr_size(p, n, xattrs, ret->nr_xattrs);
+	ret->head = (ret->extended ? EXTENDED_SIZE : COMPACT_SIZE) + xattrs;
 }
 
 /* Kernels before 6.12 refuse an inline symlink that crosses a block, so none does. */

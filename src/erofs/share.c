@@ -348,6 +348,23 @@ char *stored_value(const struct stored *s, const struct node *n, const struct st
 	return out + x->value_len;
 }
 
+/* What of each list is shared, so that the size of most inodes follows without looking at pairs. */
+static void measure_lists(struct stored *s)
+{
+	for (uint32_t l = 0; l < s->tree->nr_lists; l++) {
+		struct stored_list *list = s->lists[l];
+
+		for (uint32_t i = 0; i < list->nr; i++) {
+			const struct stored_xattr *x = &list->xattr[i];
+
+			if (s->pair_use[x->pair] != NOT_SHARED)
+				list->nr_shared++;
+			else
+				list->own_size += stored_entry_size(x->suffix_len, x->value_len);
+		}
+	}
+}
+
 int stored_share(struct stored *s, uint32_t stubs)
 {
 	cleanup_free uint32_t *list_use = NULL;
@@ -387,5 +404,6 @@ int stored_share(struct stored *s, uint32_t stubs)
 			return -EFBIG;
 	}
 	s->shared_size = (uint32_t)size;
+	measure_lists(s);
 	return 0;
 }

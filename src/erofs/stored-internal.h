@@ -42,6 +42,8 @@ struct stored_list {
 	uint32_t nr;
 	uint32_t before_metacopy;
 	uint32_t before_redirect;
+	uint32_t nr_shared; /* after stored_share(): of them, those in the shared area … */
+	uint32_t own_size;  /* … and bytes of the entries of the others */
 	struct stored_xattr xattr[];
 };
 
@@ -112,6 +114,11 @@ const char *stored_payload(const struct stored *s, const struct node *n, char bu
  * Returns their number. */
 uint32_t stored_xattrs(const struct stored *s, const struct node *n, struct stored_xattr *out);
 
+/* Their number, and the bytes of their entries and references. Returns false when that takes
+ * stored_xattrs() to know. */
+bool stored_size(const struct stored *s, const struct node *n, uint32_t *ret_nr,
+		 uint32_t *ret_size);
+
 /* Writes the value of @x, which stored_xattrs() gave for @n, to @out. Returns its end. */
 char *stored_value(const struct stored *s, const struct node *n, const struct stored_xattr *x,
 		   char *out);
@@ -129,6 +136,12 @@ static inline uint32_t stored_shared_at(const struct stored *s, const struct nod
 		return s->pair_use[x->pair];
 	g = x->pair == PAIR_METACOPY ? &s->metacopy_groups : &s->redirect_groups;
 	return g->nr && g->of[n->index] ? g->place[g->of[n->index]] : NOT_SHARED;
+}
+
+/* References to the shared area that one inode may have. */
+static inline uint32_t stored_refs_max(const struct stored *s)
+{
+	return s->format == CAIRN_FORMAT_V2 ? UINT8_MAX : XATTR_SHARED_MAX;
 }
 
 static inline bool stored_is_marked(const struct stored *s, const struct node *dir)

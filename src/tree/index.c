@@ -202,6 +202,7 @@ static int index_directory(struct indexing *in, struct tally *tally, struct chun
 {
 	struct node **slice = in->t->entries + dir->dir.first;
 	uint32_t nr = dir->dir.nr, nr_sub = 0;
+	uint64_t names_size = 0;
 	uint32_t i = nr;
 	int r;
 
@@ -211,8 +212,11 @@ static int index_directory(struct indexing *in, struct tally *tally, struct chun
 		if (in->remap && n->xattrs && n->xattrs->sealed)
 			n->xattrs = n->xattrs->sealed;
 		note(tally, n);
+		names_size += n->name_len;
 		nr_sub += node_is_dir(n);
 	}
+	dir->dir.names_size = (uint32_t)MIN(names_size, (uint64_t)UINT32_MAX);
+	dir->dir.nr_dirs = nr_sub;
 
 	if (dir->flags & NODE_UNSORTED) {
 		r = sort_nodes(slice, nr);

@@ -86,9 +86,17 @@ struct node {
 	uint8_t name_len;
 	union {
 		struct {
-			struct node *newest; /* building: child added last */
-			uint32_t first;      /* sealed: place of the first child in entries */
-			uint32_t nr;         /* children */
+			union {
+				struct node *newest; /* building: child added last */
+				struct {
+					/* sealed: bytes of all names, at most UINT32_MAX */
+					uint32_t names_size;
+					uint32_t
+						nr_dirs; /* sealed: children that are directories */
+				};
+			};
+			uint32_t first; /* sealed: place of the first child in entries */
+			uint32_t nr;    /* children */
 		} dir;
 		struct {
 			const uint8_t *content; /* NODE_INLINE */

@@ -54,6 +54,7 @@ static struct tree *parse(const uint8_t *data, size_t size, size_t piece, unsign
 static struct tree *parse_pieces(const uint8_t *data, size_t size, unsigned int flags)
 {
 	struct dump_parser *parser[2] = {NULL};
+	const struct team team = {0};
 	struct dump_join *join = NULL;
 	struct tree *tree = NULL;
 	int r = 0;
@@ -73,7 +74,7 @@ static struct tree *parse_pieces(const uint8_t *data, size_t size, unsigned int 
 			r = dump_join_add(join, piece);
 	}
 	if (r == 0)
-		r = dump_join_finish(join, parser, 2, &tree);
+		r = dump_join_finish(join, parser, 2, &team, &tree);
 	must(r == 0 || r == -EAGAIN);
 	for (int i = 0; i < 2; i++)
 		dump_parser_free(parser[i]);
