@@ -119,7 +119,8 @@ int cairn_image_write(const struct cairn_tree *tree, const struct cairn_image_op
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
 				 "format %d with digest algorithm %u: there is no such image",
 				 options->format, (unsigned int)alg);
-	r = erofs_plan_new(t, options->format, alg, &plan, err);
+	r = erofs_plan_new(t, options->format, alg, &(struct team){options->jobs, parallel_for},
+			   &plan, err);
 	if (r < 0)
 		return r;
 	result = (struct cairn_image_result){.format = erofs_plan_format(plan),

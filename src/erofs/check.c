@@ -169,7 +169,7 @@ int image_check(const struct image *img, enum cairn_alg *ret_alg, struct cairn_e
 	if (r < 0)
 		return r;
 	alg = tree_alg(t);
-	r = erofs_plan_new(t, img->format, alg, &p, err);
+	r = erofs_plan_new(t, img->format, alg, &(struct team){0}, &p, err);
 	if (r < 0) {
 		if (err && r != -ENOMEM)
 			err->kind = CAIRN_ERROR_FORMAT;

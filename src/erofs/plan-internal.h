@@ -63,6 +63,7 @@ struct erofs_plan {
 	const struct tree *tree;
 	int format;
 	enum cairn_alg alg;
+	struct team team; /* lent while planning */
 	bool has_acl;
 	int64_t build_time; /* smallest mtime; 0 in V2 */
 	uint32_t build_nsec;

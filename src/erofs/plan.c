@@ -354,12 +354,12 @@ static int make_plan(struct erofs_plan *p, struct cairn_error *err)
 		return -ENOMEM;
 	r = p->format == CAIRN_FORMAT_V2 ? order_depth_first(p) : order_breadth_first(p);
 	if (!r)
-		r = stored_share(&p->stored, p->nr_stubs);
+		r = stored_share(&p->stored, p->nr_stubs, &p->team);
 	return r < 0 ? r : place_all(p, err);
 }
 
-int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, struct erofs_plan **ret,
-		   struct cairn_error *err)
+int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, const struct team *team,
+		   struct erofs_plan **ret, struct cairn_error *err)
 {
 	struct erofs_plan *p cleanup(erofs_plan) = NULL;
 	int r;
@@ -370,6 +370,7 @@ int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, stru
 	p->tree = tree;
 	p->format = format;
 	p->alg = alg;
+	p->team = *team;
 	/* All of them together are a small part of the image. */
 	p->dir_marks = p->spills = p->checkpoints = BUF_INIT(SIZE_MAX);
 	r = make_plan(p, err);

@@ -97,7 +97,10 @@ int stored_init(struct stored *s, const struct tree *t, int format, enum cairn_a
 void stored_fini(struct stored *s);
 
 /* Finds what is shared. @stubs: how many stubs the root gets. */
-int stored_share(struct stored *s, uint32_t stubs);
+int stored_share(struct stored *s, uint32_t stubs, const struct team *team);
+
+/* Finds the files that have the same metacopy, or the same redirect. Returns 0 or -ENOMEM. */
+int stored_group(struct stored *s, const struct team *team);
 
 /* Whether the file's object path follows from its digest: in V2 it always does (erofs-variants §1). */
 static inline bool stored_has_object_path(const struct stored *s, const struct node *n)

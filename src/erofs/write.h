@@ -15,10 +15,11 @@
 struct erofs_plan;
 
 /* Plans the image of sealed @tree, which must outlive the plan.
- * @format: enum cairn_format; AUTO is decided here. @alg: which digests go into metacopy.
+ * @format: enum cairn_format; AUTO is decided here. @alg: which digests go into metacopy. @team: threads
+ * lent for the time of the call.
  * Returns 0; -EINVAL, -EFBIG, -ERANGE for what no image can hold (image-format §8), -ENOMEM. */
-int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, struct erofs_plan **ret,
-		   struct cairn_error *err);
+int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, const struct team *team,
+		   struct erofs_plan **ret, struct cairn_error *err);
 void erofs_plan_free(struct erofs_plan *p);
 
 DEFINE_CLEANUP(struct erofs_plan *, erofs_plan, erofs_plan_free)

@@ -89,7 +89,7 @@ static bool write_image(const struct tree *tree, int format, struct sum *ret)
 
 	ret->size = 0;
 	ret->hash = 0xcbf29ce484222325;
-	if (erofs_plan_new(tree, format, CAIRN_SHA256, &plan, &err) < 0) {
+	if (erofs_plan_new(tree, format, CAIRN_SHA256, &(struct team){0}, &plan, &err) < 0) {
 		must(err.code < 0 && err.text[0]);
 		return false;
 	}

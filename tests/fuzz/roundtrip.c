@@ -26,7 +26,7 @@ static bool write_image(const struct tree *tree, int format, struct buf *k)
 	struct cairn_error err = {0};
 
 	*k = BUF_INIT(IMAGE_MAX);
-	if (erofs_plan_new(tree, format, tree_alg(tree), &plan, &err) < 0) {
+	if (erofs_plan_new(tree, format, tree_alg(tree), &(struct team){0}, &plan, &err) < 0) {
 		must(err.code < 0 && err.text[0]);
 		return false;
 	}

@@ -48,7 +48,8 @@ static void make_image(int format, struct buf *out)
 	assert_int_equal(dump_parser_new(0, &p), 0);
 	assert_int_equal(dump_parser_feed(p, text, sizeof(text) - 1, NULL), 0);
 	assert_int_equal(dump_parser_finish(p, &t, NULL), 0);
-	assert_int_equal(erofs_plan_new(t, format, CAIRN_SHA256, &plan, NULL), 0);
+	assert_int_equal(erofs_plan_new(t, format, CAIRN_SHA256, &(struct team){0}, &plan, NULL),
+			 0);
 	assert_int_equal(erofs_emit(plan, keep, out), 0);
 	assert_int_equal(out->len, erofs_plan_size(plan));
 	erofs_plan_free(plan);
