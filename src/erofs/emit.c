@@ -306,7 +306,7 @@ static void put_inode(struct erofs_emitter *e, uint32_t ino)
 
 	plan_shape(p, n, &p->dir[dir], e->xattrs, &shape);
 	e->next_dir += S_ISDIR(n->mode);
-	e->pos = plan_place(p, n, e->pos, &shape);
+	e->pos = plan_place(p, e->pos, &shape);
 	assert(e->pos == (uint64_t)p->nid[n->index] * SLOT_SIZE);
 
 	record = shape.extended ? EXTENDED_SIZE : COMPACT_SIZE;

@@ -2,7 +2,7 @@
 /*
  * The plan of an image.
  *
- * Invariants once made:
+ * Invariants, once it is made:
  *  1. inode[] has every inode once, in the order of the file; nid[] gives the place of each by node
  *     index, in slots. Stubs have the indices from tree->nr_entries on.
  *  2. dir[] has the shape of every directory, in that same order.
@@ -57,6 +57,8 @@ struct shape {
 	uint32_t nlink;
 	uint32_t nr_xattrs;
 	bool extended;
+	bool is_inline; /* data of its own follows the head, not chunks */
+	bool is_symlink;
 };
 
 struct erofs_plan {
@@ -134,8 +136,14 @@ void plan_shape(const struct erofs_plan *p, const struct node *n, const struct d
 
 /* Places an inode of @shape at or after @pos: returns its offset and turns a tail that does not fit
  * into a block (image-format §6.3). */
-uint64_t plan_place(const struct erofs_plan *p, const struct node *n, uint64_t pos,
-		    struct shape *shape);
+uint64_t plan_place(const struct erofs_plan *p, uint64_t pos, struct shape *shape);
+
+/* Places everything: nid[], dir[], the arrays and offsets from there on. Returns 0, -ENOMEM; -EINVAL,
+ * -EFBIG for what no image can hold. */
+int plan_place_all(struct erofs_plan *p, struct cairn_error *err);
+
+/* What is wrong with an inode. Returns @code. */
+int plan_refuse(struct cairn_error *err, int code, const struct node *n, const char *words);
 
 /* The entries of a directory in order: its children with `.` and `..` between them. */
 struct dirent_iter {

@@ -14,10 +14,7 @@
 /* image-format §8. */
 #define EXTERNAL_MAX (UINT64_C(1) << 53)
 
-/* Ceiling of an image: block numbers have 32 bits (image-format §8), and so have our slots. */
-#define IMAGE_MAX ((uint64_t)UINT32_MAX * SLOT_SIZE)
-
-static int refuse(struct cairn_error *err, int code, const struct node *n, const char *words)
+int plan_refuse(struct cairn_error *err, int code, const struct node *n, const char *words)
 {
 	char path[NODE_PATH_QUOTED_MAX];
 
@@ -38,14 +35,15 @@ static int check_limits(const struct erofs_plan *p, struct cairn_error *err)
 		if (node_is_link(n))
 			continue;
 		if (!v2 && node_is_external(n) && n->size > EXTERNAL_MAX)
-			return refuse(err, -EFBIG, n, "larger than 9007199254740992 bytes");
+			return plan_refuse(err, -EFBIG, n, "larger than 9007199254740992 bytes");
 		if (v2 && S_ISREG(n->mode) && n->flags & NODE_INLINE && n->size > V2_INLINE_MAX)
-			return refuse(
+			return plan_refuse(
 				err, -EINVAL, n,
 				"more than 512 bytes of inline content, which V2 cannot hold");
 		if (v2 && S_ISLNK(n->mode) && n->size > V2_SYMLINK_MAX)
-			return refuse(err, -EINVAL, n,
-				      "a target of more than 1024 bytes, which V2 cannot hold");
+			return plan_refuse(
+				err, -EINVAL, n,
+				"a target of more than 1024 bytes, which V2 cannot hold");
 	}
 	return 0;
 }
@@ -120,7 +118,7 @@ static int check_marks(const struct erofs_plan *p, struct cairn_error *err)
 			total += 7u + mark->name_len + mark->value_len + (nr ? 0u : 12u);
 			nr++;
 			if (total > XATTR_TOTAL_MAX)
-				return refuse(
+				return plan_refuse(
 					err, -ERANGE, n,
 					"has a longer value for an xattr that the image must set");
 		}
@@ -173,6 +171,7 @@ static int order_stubs(struct erofs_plan *p)
 static int order_breadth_first(struct erofs_plan *p)
 {
 	const struct tree *t = p->tree;
+	const uint32_t below = 1 + t->root->dir.nr; /* place of what is below the root's children */
 	int r;
 
 	r = order_stubs(p);
@@ -182,9 +181,18 @@ static int order_breadth_first(struct erofs_plan *p)
 	for (uint32_t i = 0; i < p->nr_root_children; i++)
 		if (!node_is_link(p->root_child[i]))
 			p->inode[p->nr_inodes++] = p->root_child[i];
-	for (uint32_t i = 1 + t->root->dir.nr; i < t->nr_entries; i++)
-		if (!node_is_link(t->entries[i]))
-			p->inode[p->nr_inodes++] = t->entries[i];
+	if (!t->facts.nr_links) {
+		memcpy(p->inode + p->nr_inodes, t->entries + below,
+		       (t->nr_entries - below) * sizeof(*p->inode));
+		p->nr_inodes += t->nr_entries - below;
+		return 0;
+	}
+	for (uint32_t i = below; i < t->nr_entries; i++) {
+		const struct node *n = tree_entry(t, i);
+
+		if (!node_is_link(n))
+			p->inode[p->nr_inodes++] = n;
+	}
 	return 0;
 }
 
@@ -205,126 +213,7 @@ static int order_depth_first(struct erofs_plan *p)
 	return 0;
 }
 
-/* --- shapes and places -------------------------------------------------------------------------- */
-
-/* Appends to an array of the plan. */
-#define APPEND(array, item) buf_put(&(array), &(item), sizeof(item))
-
-/* Cuts the entries of @dir into blocks: their number, and the bytes that remain. */
-static int split_directory(struct erofs_plan *p, const struct node *dir, struct dir_shape *shape,
-			   uint32_t *ret_used)
-{
-	struct dirent_iter it;
-	struct dirent d;
-	uint32_t used = 0;
-
-	shape->mark = (uint32_t)(p->dir_marks.len / sizeof(struct dir_mark));
-	dirent_iter_init(&it, p, dir);
-	for (struct dirent_iter before = it; dirent_iter_next(&it, &d); before = it) {
-		uint32_t cost = DIRENT_SIZE + d.name_len;
-
-		if (used + cost > BLOCK_SIZE) {
-			const struct dir_mark mark = {before.next, before.nr_dots};
-
-			shape->blocks++;
-			used = 0;
-			if (shape->blocks % DIR_MARK == 0 && APPEND(p->dir_marks, mark) < 0)
-				return -ENOMEM;
-		}
-		used += cost;
-	}
-	*ret_used = used;
-	return 0;
-}
-
-static int shape_directory(struct erofs_plan *p, const struct node *dir, struct dir_shape *ret)
-{
-	/* With `.` and `..`; of the root's entries some are not in the tree. */
-	uint64_t all = ((uint64_t)dir->dir.nr + 2) * DIRENT_SIZE + 3 + dir->dir.names_size;
-	uint32_t used = (uint32_t)all;
-
-	*ret = (struct dir_shape){.nlink = 2 + dir->dir.nr_dirs};
-	if ((!dir->parent || all > BLOCK_SIZE) && split_directory(p, dir, ret, &used) < 0)
-		return -ENOMEM;
-	if (used > TAIL_MAX) {
-		ret->blocks++;
-		used = 0;
-	}
-	ret->tail = used;
-	return 0;
-}
-
-/* How far placing is. */
-struct placing {
-	struct checkpoint at;
-	uint64_t blocks;
-	uint64_t nr_checkpoints;
-	struct stored_xattr *xattrs; /* scratch */
-};
-
-static int place(struct erofs_plan *p, struct placing *pl, struct cairn_error *err)
-{
-	const struct node *n = plan_inode(p, pl->at.inode);
-	struct dir_shape *dir = &p->dir[pl->at.dir];
-	const struct checkpoint before = pl->at;
-	struct shape shape;
-	uint64_t pos;
-
-	if (S_ISDIR(n->mode) && shape_directory(p, n, dir) < 0)
-		return -ENOMEM;
-	plan_shape(p, n, dir, pl->xattrs, &shape);
-	if (shape.nr_xattrs &&
-	    (shape.head - (shape.extended ? EXTENDED_SIZE : COMPACT_SIZE) - XATTR_HEADER_SIZE) / 4 +
-			    1 >
-		    UINT16_MAX)
-		return refuse(err, -EINVAL, n, "too many bytes of xattrs for one inode");
-
-	pos = plan_place(p, n, before.pos, &shape);
-	if (pos > IMAGE_MAX)
-		return refuse(err, -EFBIG, n, "the image would be larger than its format allows");
-	p->nid[n->index] = (uint32_t)(pos / SLOT_SIZE);
-	pl->at.pos = pos + shape.head + shape.tail;
-	pl->at.inode++;
-	pl->at.dir += S_ISDIR(n->mode);
-	for (; pl->nr_checkpoints * EROFS_PIECE_SIZE < pl->at.pos; pl->nr_checkpoints++)
-		if (APPEND(p->checkpoints, before) < 0)
-			return -ENOMEM;
-	if (shape.blocks) {
-		const struct spill spill = {before.inode, before.dir, shape.blocks,
-					    (uint32_t)pl->blocks};
-
-		if (APPEND(p->spills, spill) < 0)
-			return -ENOMEM;
-		pl->at.spill++;
-		pl->blocks += shape.blocks;
-	}
-	return 0;
-}
-
-static int place_all(struct erofs_plan *p, struct cairn_error *err)
-{
-	cleanup_free struct stored_xattr *xattrs = NULL;
-	struct placing pl = {.at.pos = INODES_OFFSET};
-
-	xattrs = (struct stored_xattr *)malloc(p->stored.max_nr * sizeof(*xattrs));
-	if (!xattrs)
-		return -ENOMEM;
-	pl.xattrs = xattrs;
-	while (pl.at.inode < p->nr_inodes) {
-		int r = place(p, &pl, err);
-
-		if (r < 0)
-			return r;
-	}
-
-	p->inodes_end = ROUND_UP(pl.at.pos, (uint64_t)SLOT_SIZE);
-	p->data_start = ROUND_UP(p->inodes_end + p->stored.shared_size, (uint64_t)BLOCK_SIZE);
-	p->size = p->data_start + pl.blocks * BLOCK_SIZE;
-	if (p->size > IMAGE_MAX)
-		return refuse(err, -EFBIG, p->tree->root,
-			      "the image would be larger than its format allows");
-	return 0;
-}
+/* --- all ------------------------------------------------------------------------------------- */
 
 static int make_plan(struct erofs_plan *p, struct cairn_error *err)
 {
@@ -349,13 +238,12 @@ static int make_plan(struct erofs_plan *p, struct cairn_error *err)
 
 	p->inode = (const struct node **)malloc((t->nr_inodes + (size_t)STUBS) * sizeof(*p->inode));
 	p->nid = (uint32_t *)calloc(t->nr_entries + (size_t)STUBS, sizeof(*p->nid));
-	p->dir = (struct dir_shape *)malloc((t->facts.nr_dirs + 1u) * sizeof(*p->dir));
-	if (!p->inode || !p->nid || !p->dir)
+	if (!p->inode || !p->nid)
 		return -ENOMEM;
 	r = p->format == CAIRN_FORMAT_V2 ? order_depth_first(p) : order_breadth_first(p);
 	if (!r)
 		r = stored_share(&p->stored, p->nr_stubs, &p->team);
-	return r < 0 ? r : place_all(p, err);
+	return r < 0 ? r : plan_place_all(p, err);
 }
 
 int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, const struct team *team,

@@ -145,15 +145,18 @@ void plan_shape(const struct erofs_plan *p, const struct node *n, const struct d
 		ret->blocks = dir->blocks;
 		ret->tail = dir->tail;
 		ret->nlink = dir->nlink;
+		ret->is_inline = dir->tail;
 		recorded = ret->size = (uint64_t)dir->blocks * BLOCK_SIZE + dir->tail;
 		break;
 	case S_IFLNK:
 		ret->size = n->size;
 		ret->tail = (uint32_t)n->size;
+		ret->is_inline = ret->is_symlink = true;
 		break;
 	case S_IFREG:
 		ret->size = n->size;
 		if (n->flags & NODE_INLINE) {
+			ret->is_inline = true;
 			ret->blocks = (uint32_t)n->size / BLOCK_SIZE;
 			ret->tail = (uint32_t)n->size % BLOCK_SIZE;
 			if (ret->tail > TAIL_MAX && p->format != CAIRN_FORMAT_V2) {
@@ -175,7 +178,7 @@ void plan_shape(const struct erofs_plan *p, const struct node *n, const struct d
 /* Kernels before 6.12 refuse an inline symlink that crosses a block, so none does. */
 static uint64_t place_symlink(uint64_t pos, struct shape *shape)
 {
-	uint64_t total = shape->head + shape->size;
+	uint64_t total = shape->head + shape->tail;
 
 	if (total >= BLOCK_SIZE) {
 		shape->blocks = 1;
@@ -188,29 +191,26 @@ static uint64_t place_symlink(uint64_t pos, struct shape *shape)
 
 /* erofs-variants §5: the data after an inode begins just behind a block boundary when it would cross
  * one, also when it would end on one. */
-static uint64_t place_v2(const struct node *n, uint64_t pos, const struct shape *shape)
+static uint64_t place_v2(uint64_t pos, const struct shape *shape)
 {
 	uint64_t head_end = pos + shape->head;
-	bool is_inline =
-		S_ISLNK(n->mode) || n->flags & NODE_INLINE || (S_ISDIR(n->mode) && shape->tail);
 
-	if (is_inline &&
-	    (head_end - 1) / BLOCK_SIZE != (head_end + shape->size % BLOCK_SIZE) / BLOCK_SIZE) {
+	if (shape->is_inline &&
+	    (head_end - 1) / BLOCK_SIZE != (head_end + shape->tail) / BLOCK_SIZE) {
 		pos += BLOCK_SIZE - (head_end - 1) % BLOCK_SIZE;
 		pos = ROUND_UP(pos, (uint64_t)SLOT_SIZE);
 	}
 	return pos;
 }
 
-uint64_t plan_place(const struct erofs_plan *p, const struct node *n, uint64_t pos,
-		    struct shape *shape)
+uint64_t plan_place(const struct erofs_plan *p, uint64_t pos, struct shape *shape)
 {
 	uint64_t room, moved;
 
 	pos = ROUND_UP(pos, (uint64_t)SLOT_SIZE);
 	if (p->format == CAIRN_FORMAT_V2)
-		return place_v2(n, pos, shape);
-	if (S_ISLNK(n->mode))
+		return place_v2(pos, shape);
+	if (shape->is_symlink)
 		return place_symlink(pos, shape);
 
 	room = BLOCK_SIZE - (pos + shape->head) % BLOCK_SIZE;
