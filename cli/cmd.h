@@ -17,6 +17,7 @@ extern const struct command cmd_help;
 extern const struct command cmd_ls;
 extern const struct command cmd_measure;
 extern const struct command cmd_mount;
+extern const struct command cmd_mounts;
 extern const struct command cmd_objects;
 extern const struct command cmd_oci;
 extern const struct command cmd_oci_inspect;

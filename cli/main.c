@@ -16,6 +16,7 @@ const struct command *const commands[] = {
 	&cmd_digest,
 	&cmd_mount,
 	&cmd_umount,
+	&cmd_mounts,
 	&cmd_ls,
 	&cmd_dump,
 	&cmd_objects,
