@@ -66,11 +66,6 @@ static uint64_t cookie_of(const struct image_dir_iter *it)
 	return it->block << 12 | it->next;
 }
 
-static bool is_dot(const struct image_dirent *d)
-{
-	return d->name[0] == '.' && (d->name_len == 1 || (d->name_len == 2 && d->name[1] == '.'));
-}
-
 static uint32_t type_of(const struct image_dirent *d)
 {
 	static const uint8_t types[] = {
@@ -100,7 +95,7 @@ static int put_entry(const struct server *s, const struct image_dirent *d, const
 		struct fuse_direntplus *with = (struct fuse_direntplus *)(void *)p;
 
 		out = &with->dirent;
-		if (!is_dot(d)) /* those two have no entries of their own in the kernel */
+		if (!view_is_dot(d)) /* those two have no entries of their own in the kernel */
 			fill_entry(s, in, &with->entry_out);
 	}
 	out->ino = d->nid;
@@ -174,6 +169,21 @@ static int give_size(const struct call *c, size_t size)
 	return 0;
 }
 
+/* What the survey has shown not to be there anywhere. ENOSYS is for all that will ever be asked. */
+static int without_looking(const struct server *s, const char *name, size_t len)
+{
+	static const char label[] = "security.selinux";
+	const unsigned int known = s->survey;
+
+	if (!(known & SURVEY_DONE))
+		return 0;
+	if (!(known & SURVEY_ANY))
+		return -ENOSYS;
+	if (!(known & SURVEY_LABELS) && len == sizeof(label) - 1 && !memcmp(name, label, len))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
 int handle_getxattr(struct server *s, const struct call *c)
 {
 	const struct fuse_getxattr_in *in = (const struct fuse_getxattr_in *)c->arg;
@@ -182,8 +192,10 @@ int handle_getxattr(struct server *s, const struct call *c)
 	struct cairn_error err = {0};
 	struct view_xattr x;
 	struct inode inode;
-	int r = handle_inode(s, c->header->nodeid, &inode);
+	int r = without_looking(s, name, len);
 
+	if (!r)
+		r = handle_inode(s, c->header->nodeid, &inode);
 	if (r < 0)
 		return r;
 	r = view_xattr_find(&s->view, &inode, name, len, &x, &err);

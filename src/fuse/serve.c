@@ -141,6 +141,7 @@ static int serve_all(struct seat *seats, unsigned int nr)
 	       !pthread_create(&seats[started].thread, &attr, serve_thread, &seats[started]))
 		started++;
 	(void)pthread_attr_destroy(&attr);
+	survey(seats[0].server);
 	(void)serve_thread(&seats[0]);
 	r = seats[0].error;
 	for (unsigned int i = 1; i < started; i++) {

@@ -70,11 +70,12 @@ static int build_piece(void *arg, unsigned int worker, size_t i)
 
 static int build_pieces(const struct reader *r, struct build *b, void *whole)
 {
-	const size_t nr = (size_t)(b->o->m.size / READER_PIECE + 1);
+	const uint64_t size = b->o->m.size;
+	const size_t nr = (size_t)MAX((size + READER_PIECE - 1) / READER_PIECE, UINT64_C(1));
 	unsigned int workers = MIN(MAX(r->options.jobs, 1u), READER_JOBS_MAX);
 	int k = 0;
 
-	if (nr == 1 && whole) {
+	if (whole) {
 		b->pieces[0] = (uint8_t *)whole;
 		return build_piece(b, 0, 0);
 	}
@@ -106,7 +107,7 @@ static int build(const struct reader *r, struct reader_object *o, void *whole)
 		tree = (uint8_t *)malloc((size_t)m->offset[0] + 1);
 		if (!tree)
 			return -ENOMEM;
-		if (leaves_size <= READER_LEAVES_MAX) {
+		if (leaves_size <= r->options.leaves_max) {
 			leaves = (uint8_t *)calloc(1, (size_t)leaves_size);
 			if (!leaves)
 				return -ENOMEM;
@@ -152,7 +153,7 @@ int reader_prepare(struct reader *r, struct reader_object *o, void *whole, bool 
 			mark_bad(o);
 		else if (!k)
 			o->state = READER_TREE;
-		*ret_filled = !k && whole && o->m.size <= READER_PIECE;
+		*ret_filled = !k && whole;
 	}
 	if (k == -EILSEQ || o->state == READER_BAD)
 		k = reader_bad_digest(o, err);

@@ -26,6 +26,8 @@ int reader_new(const struct cairn_store *const *stores, size_t nr,
 		return -ENOMEM;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	r->options = *options;
+	if (!r->options.leaves_max)
+		r->options.leaves_max = READER_LEAVES_MAX;
 	r->nr_stores = nr;
 	r->stores = (const struct cairn_store **)calloc(nr + 1, sizeof(*r->stores));
 	r->has_verity = (bool *)calloc(nr + 1, sizeof(*r->has_verity));

@@ -44,8 +44,8 @@ enum reader_flags {
 
 struct reader_options {
 	unsigned int flags; /* enum reader_flags */
-	unsigned int
-		jobs; /* threads that compute the tree of a large object; 0 or 1: the caller's */
+	unsigned int jobs; /* threads that compute the tree of a large object; 0, 1: the caller's */
+	uint64_t leaves_max; /* instead of READER_LEAVES_MAX, for tests; 0: that */
 };
 
 /* An object, as an image names it. */

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import mounting  # noqa: E402
 import refdump  # noqa: E402
 import refimage  # noqa: E402
-from programs import GOLDEN, output, program, run  # noqa: E402
+from programs import BUILD, GOLDEN, output, program, run  # noqa: E402
 
 NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups']
 
@@ -43,6 +43,10 @@ def place(tmp_path, monkeypatch):
     yield tmp_path
     for name in 'mnt', 'kernel', '/dev/fuse':
         subprocess.run(['umount', '-l', name], check=False, stderr=subprocess.DEVNULL)
+
+
+# What another user sees, printed.
+LOOK = f'import sys; sys.path.insert(0, "{os.path.dirname(mounting.__file__)}")\nimport mounting as m\nprint(%s)'
 
 
 class Fuse:
@@ -73,18 +77,6 @@ def wait_for(condition, seconds=10):
         time.sleep(0.01)
 
 
-def listing(path):
-    """Everything that find(1) and getfattr(1) say of a tree, but for times of change and the root."""
-    found = subprocess.run(
-        ['find', '.', '-mindepth', '1', '-printf', r'%p %m %U %G %y %l %n %s %T@ %D\0'], cwd=path,
-        capture_output=True, check=True).stdout.split(b'\0')
-    attrs = subprocess.run(['getfattr', '-R', '-d', '-h', '-m', '-', '-e', 'hex', '.'], cwd=path,
-                           capture_output=True, check=False).stdout
-    # The device number differs between mounts, but must be one.
-    assert len({line.rsplit(b' ', 1)[1] for line in found if line}) <= 1
-    return sorted(line.rsplit(b' ', 1)[0] for line in found if line), sorted(attrs.split(b'\n\n'))
-
-
 def compare(image, *stores):
     """The two mounts of an image show the same. Gives what they show."""
     os.makedirs('empty/objects', exist_ok=True)
@@ -92,7 +84,7 @@ def compare(image, *stores):
     options = [word for store in stores for word in ('-s', store)]
     bases = [os.path.join(store, 'objects') for store in stores]
     with mounting.Mount(image, 'kernel', bases=bases), Fuse(image, '--no-check', *options):
-        kernel, fuse = listing('kernel'), listing('mnt')
+        kernel, fuse = mounting.listing('kernel'), mounting.listing('mnt')
         assert kernel == fuse
         assert os.stat('kernel').st_mode == os.stat('mnt').st_mode
         if stores != ['empty']:
@@ -178,19 +170,15 @@ def test_as_an_ordinary_user():
     mounting.write_store('store/objects')
     os.chown('mnt', 65534, 65534)
     with mounting.Mount('image', 'kernel', bases=['store/objects']):
-        kernel = listing('kernel')
+        kernel = mounting.listing('kernel')
     with Fuse('image', '-s', 'store', user=NOBODY):
         flags = next(line[5] for line in mounting.mountinfo() if line[4].endswith('/mnt')).split(',')
         assert {'ro', 'nosuid', 'nodev'} <= set(flags)
-        script = 'import sys; sys.path[:0] = %r; import test_fuse; print(test_fuse.listing("mnt"))'
-        done = subprocess.run([*NOBODY, sys.executable, '-c', script % [*sys.path[:1],
-                               os.path.dirname(__file__)]], capture_output=True, check=True,
-                              env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'})
+        done = subprocess.run([*NOBODY, sys.executable, '-B', '-c', LOOK % 'm.listing("mnt")'],
+                              capture_output=True, check=True)
         names, attrs = eval(done.stdout)  # what the user sees
         assert names == kernel[0]
-        untrusted = [b'\n'.join(line for line in part.split(b'\n') if not line.startswith(b'trusted.'))
-                     for part in kernel[1]]
-        assert [part for part in untrusted if b'=' in part] == [part for part in attrs if b'=' in part]
+        assert untrusted(attrs) == untrusted(kernel[1])
         # The machine's root has no business in it, as with every mount of a user.
         with pytest.raises(PermissionError):
             os.listdir('mnt')
@@ -203,6 +191,44 @@ def test_in_a_user_namespace():
     done = subprocess.run([*NOBODY, 'unshare', '-Urm', 'sh', '-c', script], capture_output=True,
                           check=False)
     assert (done.returncode, done.stdout) == (0, mounting.FILES['/big'])
+
+
+def untrusted(attrs):
+    """The output of getfattr without trusted.*, which are for the machine's root."""
+    parts = (b'\n'.join(line for line in part.split(b'\n') if not line.startswith(b'trusted.'))
+             for part in attrs)
+    return [part for part in parts if b'=' in part]
+
+
+@pytest.mark.skipif(mounting.KERNEL < (6, 16), reason='overlayfs with userxattr and data-only layers: 6.16')
+@pytest.mark.parametrize('version', (0, 1, 2))
+def test_metadata_below_overlayfs(version):
+    """A user's own stack: names from FUSE, contents from the store by overlayfs."""
+    extra = [r'/marked 3 100644 1 0 0 0 1.0 - abc - user.overlay.whiteout= user.overlay.x=1 '
+             'trusted.overlay.y=2', '/gone 0 20644 1 0 0 0 1.0 - - -', '/sub/gone 0 20644 1 0 0 0 1.0 - - -']
+    mounting.write_image('image', version, extra=extra if version == 1 else extra[:1])
+    mounting.write_store('store/objects')
+    shutil.copy(os.path.join(BUILD, 'tests', 'system', 'fusetool'), 'fusetool')
+    os.mkdir('overlay')
+    with mounting.Mount('image', 'kernel', bases=['store/objects']):
+        kernel = mounting.listing('kernel')
+        content = {name: mounting.facts('kernel' + name)['content'] for name in mounting.FILES}
+    script = """
+        ./fusetool -m -d image mnt store >ready & exec 2>&1
+        until [ -s ready ]; do sleep 0.01; done
+        mount -t overlay -o ro,userxattr,lowerdir=mnt::store/objects overlay overlay || exit 9
+        head -c 1 mnt/big && exit 8
+        %s -B -c '%s'
+        umount overlay; umount mnt; wait"""
+    subprocess.run(['chmod', '-R', 'a+rwX', '.'], check=True)
+    look = LOOK % '(m.listing("overlay"), {n: m.facts("overlay" + n)["content"] for n in m.FILES})'
+    with mounting.UserNamespace(0, 0) as namespace:
+        done = subprocess.run(['nsenter', '--user=' + namespace, 'unshare', '-m', 'sh', '-c',
+                               script % (sys.executable, look)], capture_output=True, check=False)
+    assert done.returncode == 0 and b'Traceback' not in done.stdout, done
+    (names, attrs), found = eval(done.stdout.split(b'\n')[-2])
+    assert names == kernel[0] and found == content
+    assert untrusted(attrs) == untrusted(kernel[1])
 
 
 # --- the end -------------------------------------------------------------------------------------------
