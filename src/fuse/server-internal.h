@@ -89,9 +89,10 @@ int handle_inode(struct server *s, uint64_t node, struct inode *ret);
 #define FUSE_OWNER_ONLY (1u << 31)
 
 /* Gives up what the server does not need. From then on, for good, this process and its threads can open
- * nothing but what is below the stores' objects, and make only the calls that serving takes. Where the
+ * nothing but what is below the stores' objects and their cache of trees, write nothing but that, and
+ * make only the calls that serving takes. Where the
  * kernel has no Landlock or no seccomp, the other one is left. Returns 0 or a negative errno. */
-int sandbox_enter(const struct cairn_fuse_options *options, struct cairn_error *err);
+int sandbox_enter(const struct server *s, struct cairn_error *err);
 
 /* Waits for a child. Returns its status, as waitpid() gives it. */
 int fuse_reap(pid_t pid);

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import mounting  # noqa: E402
 import refdump  # noqa: E402
 import refimage  # noqa: E402
-from programs import BUILD, GOLDEN, output, program, run  # noqa: E402
+from programs import BUILD, GOLDEN, SOURCE, output, program, run  # noqa: E402
 
 NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups']
 
@@ -393,3 +393,115 @@ def test_without_a_digest():
         assert row['state'] == 'unverified'
         with open('mnt/file', 'rb') as f:
             assert f.read() == b'12345'
+
+
+def test_tree_of_a_large_object_is_kept():
+    """Beside the store, as fsverity(1) has it; a second server finds it, and so reads what is right of an
+    object that is wrong."""
+    data = random.Random(3).randbytes(4096) * 2000 + b'end'
+    os.mkdir('tree')
+    with open('tree/file', 'wb') as f:
+        f.write(data)
+    build()
+    path = mounting.object_path('store/objects', data)
+    with Fuse('image', '-s', 'store'), open('mnt/file', 'rb') as f:
+        assert f.read() == data
+    kept, = os.listdir('store/cairn/trees')
+    assert kept == path[-65:].replace('/', '')
+    subprocess.run(['fsverity', 'digest', '--out-merkle-tree=expected', path], check=True,
+                   stdout=subprocess.DEVNULL)
+    subprocess.run(['cmp', 'expected', 'store/cairn/trees/' + kept], check=True)
+    with open(path, 'r+b') as f:
+        f.seek(4_000_000)
+        f.write(b'?')
+    with Fuse('image', '-s', 'store'):
+        assert readable('mnt/file', 0) and readable('mnt/file', 8_000_000)
+        assert not readable('mnt/file', 4_000_000)
+
+
+def readable(path, at):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+        os.pread(fd, 1, at)
+        return True
+    except OSError as error:
+        assert error.errno == errno.EIO
+        return False
+    finally:
+        os.close(fd)
+
+
+# --- hostile images -------------------------------------------------------------------------------------
+
+def walk(path, left):
+    """Looks at everything, as far as it can be looked at, but not for ever: there may be loops."""
+    waiting = [path]
+    while waiting and left:
+        directory = waiting.pop()
+        try:
+            names = os.listdir(directory)
+        except OSError:
+            continue
+        for name in names[:left]:
+            left -= 1
+            full = os.path.join(directory, name)
+            try:
+                st = os.lstat(full)
+                for attr in os.listxattr(full, follow_symlinks=False):
+                    os.getxattr(full, attr, follow_symlinks=False)
+                if os.path.islink(full):
+                    os.readlink(full)
+                elif os.path.isdir(full):
+                    waiting.append(full)
+                elif st.st_mode & 0o170000 == 0o100000:
+                    with open(full, 'rb') as f:
+                        f.read(1 << 16)
+            except OSError:
+                pass
+
+
+def test_hostile_images():
+    corpus = os.path.join(SOURCE, 'tests', 'fuzz', 'corpus', 'image')
+    images = [open(os.path.join(corpus, name), 'rb').read() for name in sorted(os.listdir(corpus))]
+    rng = random.Random(4)
+    os.makedirs('store/objects/aa')
+    mounted_ones = 0
+    for turn in range(60):
+        image = bytearray(images[turn % len(images)])
+        for _ in range(rng.choice((0, 1, 4, 30))):
+            at = rng.randrange(1024 if rng.random() < 0.1 else 1152, len(image))
+            image[at] = rng.choice((0, 1, 0x7f, 0xff, rng.randrange(256)))
+        with open('image', 'wb') as f:
+            f.write(image)
+        server = subprocess.Popen([program('cairn'), 'mount', '--backend', 'fuse', '-f', '--json', '--no-check',
+                                   'image', 'mnt', '-s', 'store'], stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL)
+        if server.stdout.readline():
+            mounted_ones += 1
+            walk('mnt', 400)
+            os.statvfs('mnt')  # it still answers
+            server.terminate()
+        assert server.wait(20) in (0, 1, 3, 4)
+        server.stdout.close()
+    assert mounted_ones > 30
+
+
+def test_objects_outside_the_store():
+    """Whatever a redirect says, only what is below the store is opened."""
+    os.makedirs('store/objects/aa')
+    with open('secret', 'w', encoding='ascii') as f:
+        f.write('secret')
+    os.symlink('../../../secret', 'store/objects/aa/link')
+    os.symlink('../..', 'store/objects/up')
+    digest = refimage.fsverity(b'secret')
+    paths = ['../../secret', '../../../secret', f'/{os.getcwd()}/secret'.replace('//', '/'), 'aa/link',
+             'up/secret', 'aa/../../../secret', 'aa/./../../../secret', '.', 'aa']
+    text = '/ 0 40755 2 0 0 0 1.0 - - -\n' + ''.join(
+        f'/f{i} 6 100644 1 0 0 0 1.0 {path} - {digest}\n' for i, path in enumerate(paths))
+    with open('image', 'wb') as f:
+        f.write(refimage.write(refdump.parse(text.encode()), 0))
+    for options in [], ['-o', 'noverity']:
+        with Fuse('image', '-s', 'store', *options):
+            for i in range(len(paths)):
+                assert not readable(f'mnt/f{i}', 0)

@@ -258,6 +258,91 @@ static void test_bounds(void **state)
 	reader_free(r);
 }
 
+/* --- trees beside the store ------------------------------------------------------------------------ */
+
+static int flip_at(const char *name, off_t at)
+{
+	int fd = open(name, O_RDWR);
+	uint8_t byte;
+
+	if (fd < 0 || pread(fd, &byte, 1, at) != 1)
+		return -1;
+	byte ^= 4;
+	if (pwrite(fd, &byte, 1, at) != 1)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static void test_trees(void **state)
+{
+	const size_t size = (9 << 20) - 5000;
+	struct cairn_store *outer = store, *whole;
+	char path[160], folder[80], name[256], hex[CAIRN_DIGEST_HEX_MAX], objects[256];
+	struct reader_key key;
+	struct reader *r;
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "%s/whole", dir);
+	assert_int_equal(store_open(folder, CAIRN_STORE_CREATE, &whole, NULL), 0);
+	assert_int_equal(store_begin(whole, NULL), 0);
+	store = whole;
+	strcat(dir, "/whole/objects");
+	for (enum cairn_alg alg = CAIRN_SHA256; alg <= CAIRN_SHA512; alg++) {
+		for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+			uint64_t bad = 0;
+
+			key = put(size, alg, path);
+			(void)cairn_digest_to_hex(&key.digest, hex);
+			snprintf(name, sizeof(name), "%s/../cairn/trees/%s", dir, hex);
+			(void)unlink(name);
+
+			/* Written once, not by who does not keep them. */
+			r = new_reader(0, leaves[i]);
+			assert_int_equal(read_range(r, &key, 1, 0, NULL), 1);
+			reader_free(r);
+			assert_int_equal(access(name, F_OK), -1);
+			r = new_reader(READER_KEEP_TREES, leaves[i]);
+			assert_int_equal(read_range(r, &key, SIZE_MAX_TESTED, 0, NULL), size);
+			reader_free(r);
+			assert_int_equal(access(name, F_OK), 0);
+
+			/* With it an object that is wrong can be read where it is right. */
+			flip(&key, 5000000);
+			r = new_reader(0, leaves[i]);
+			assert_int_equal(read_range(r, &key, 4096, 4096, NULL), 4096);
+			assert_memory_equal(out, data + 4096, 4096);
+			assert_int_equal(read_range(r, &key, 4096, 1220 * 4096, &bad), -EILSEQ);
+			assert_int_equal(bad, 1220);
+			reader_free(r);
+
+			/* A wrong one is as good as none. */
+			flip(&key, 5000000);
+			for (off_t at = 0; at < 72000; at += 7001) {
+				assert_int_equal(flip_at(name, at), 0);
+				r = new_reader(0, leaves[i]);
+				assert_int_equal(read_range(r, &key, SIZE_MAX_TESTED, 77, NULL),
+						 size - 77);
+				assert_memory_equal(out, data + 77, size - 77);
+				reader_free(r);
+				assert_int_equal(flip_at(name, at), 0);
+			}
+		}
+	}
+
+	/* Those of objects that are gone go when another is written. */
+	snprintf(objects, sizeof(objects), "%s%s", dir, path);
+	assert_int_equal(unlink(objects), 0);
+	key = put(5 << 20, CAIRN_SHA256, path);
+	r = new_reader(READER_KEEP_TREES, 0);
+	assert_int_equal(read_range(r, &key, 1, 0, NULL), 1);
+	reader_free(r);
+	assert_int_equal(access(name, F_OK), -1);
+	dir[strlen(dir) - strlen("/whole/objects")] = '\0';
+	store_close(whole);
+	store = outer;
+}
+
 /* --- threads -------------------------------------------------------------------------------------- */
 
 struct job {
@@ -315,7 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges),          cmocka_unit_test(test_every_wrong_byte),
 		cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_trees),           cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
