@@ -24,6 +24,10 @@ static const struct opt opts[] = {
 	OPT_ALG(struct args, alg,
 		"digest algorithm (default: that of the store or source, sha256)"),
 	OPTS_SOURCE(struct args, source),
+	OPT_BITS(struct args, source.flags, 0, "no-cache", CAIRN_SCAN_NO_CACHE,
+		 "read every file, also those that an earlier build has read"),
+	OPT_BITS(struct args, source.flags, 0, "verify-cache", CAIRN_SCAN_VERIFY_CACHE,
+		 "read every file, and fail if the cache says something else of one"),
 	OPT_BOOL(struct args, verbose, 'v', "verbose", 1,
 		 "the summary even where standard error is no terminal"),
 	OPT_JSON(struct args, json),
@@ -120,8 +124,8 @@ static const char *summary_of(const struct args *a, const struct source *s)
 {
 	if (a->store)
 		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
-		       "{bytes}; stored {new_objects} new objects, {new_bytes}, {reflinked} "
-		       "reflinked; {seconds}\n";
+		       "{bytes}, {cached} unchanged; stored {new_objects} new objects, "
+		       "{new_bytes}, {reflinked} reflinked; {seconds}\n";
 	if (s->kind == SOURCE_DIRECTORY)
 		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
 		       "{bytes}; {seconds}\n";
@@ -130,9 +134,10 @@ static const char *summary_of(const struct args *a, const struct source *s)
 
 static void report_row(const struct args *a, const struct source *s, const struct report *r)
 {
-	static const char *const keys[] = {
-		"source", "image", "digest",      "alg",       "format",    "size",    "inodes",
-		"files",  "bytes", "new_objects", "new_bytes", "reflinked", "seconds", NULL};
+	static const char *const keys[] = {"source",    "image",   "digest",      "alg",
+					   "format",    "size",    "inodes",      "files",
+					   "bytes",     "cached",  "new_objects", "new_bytes",
+					   "reflinked", "seconds", NULL};
 	const bool scanned = s->kind == SOURCE_DIRECTORY;
 	const struct cell cells[] = {
 		cell_name(s->name),
@@ -144,6 +149,7 @@ static void report_row(const struct args *a, const struct source *s, const struc
 		cell_number(r->image.inodes),
 		scanned ? cell_number(r->scan.files) : cell_none(),
 		scanned ? cell_size(r->scan.bytes) : cell_none(),
+		a->store ? cell_number(r->scan.cached) : cell_none(),
 		a->store ? cell_number(r->scan.new_objects) : cell_none(),
 		a->store ? cell_size(r->scan.new_bytes) : cell_none(),
 		a->store ? cell_number(r->scan.reflinked) : cell_none(),
@@ -190,6 +196,10 @@ static int run(const struct command *self, int argc, char **argv)
 		status = source_check_args(&source, 1, &a.source);
 	if (status != EXIT_DONE)
 		return status;
+	if (!a.store && a.source.flags & (CAIRN_SCAN_NO_CACHE | CAIRN_SCAN_VERIFY_CACHE))
+		return talk_usage("the cache is in the store: --store is missing");
+	if ((a.source.flags & CAIRN_SCAN_NO_CACHE) && (a.source.flags & CAIRN_SCAN_VERIFY_CACHE))
+		return talk_usage("--no-cache and --verify-cache exclude each other");
 	if (a.store && source.kind != SOURCE_DIRECTORY)
 		return talk_usage("%s: --store needs a directory, this has no contents to store",
 				  source.name);

@@ -12,6 +12,8 @@ static const struct opt help_opt = {
 
 const struct opt *opt_at(const struct command *cmd, size_t i)
 {
+	if (!cmd->run)
+		return NULL;
 	for (const struct opt *o = cmd->opts; o->name; o++) {
 		if (!i--)
 			return o;

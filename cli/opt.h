@@ -117,7 +117,8 @@ struct command;
  * Returns the number of operands, or -1 after telling what is wrong (exit status 2). */
 int opt_parse(const struct command *cmd, int argc, char **argv, void *args);
 
-/* Goes through the options of @cmd, the -h that all have last. @i counts from 0; NULL: no more. */
+/* Goes through the options of @cmd, the -h that all have last. @i counts from 0; NULL: no more.
+ * A group has none. */
 const struct opt *opt_at(const struct command *cmd, size_t i);
 
 /* The help of one command, or of a group, on standard output. */

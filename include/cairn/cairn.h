@@ -12,8 +12,11 @@
 
 #include <cairn/digest.h>
 #include <cairn/error.h>
+#include <cairn/export.h>
+#include <cairn/fuse.h>
 #include <cairn/image.h>
 #include <cairn/mount.h>
+#include <cairn/oci.h>
 #include <cairn/store.h>
 #include <cairn/tree.h>
 #include <cairn/version.h>

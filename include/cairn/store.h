@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * The object store: file contents, each once, named by their own fs-verity digest.
+ * The store: file contents, each once, named by their own fs-verity digest.
  *
- * A store is a repository directory with objects/xx/yyyy… below it (repository §1), or the bare
- * objects directory itself, as `mkcomposefs --digest-store` makes it. An object appears whole or
- * not at all and never changes.
+ * A store is a composefs repository of version 1 (docs/format/store.md), with or without meta.json,
+ * or the bare directory of objects, as `mkcomposefs --digest-store` makes it. An object appears whole
+ * or not at all and never changes.
  */
 #ifndef CAIRN_STORE_H
 #define CAIRN_STORE_H
@@ -25,13 +25,47 @@ enum cairn_store_flags {
 
 /* Opens the store at @path. Which of the two layouts it has is told by what is there: a directory
  * named `objects`, or `meta.json`, makes a repository; two-digit directories a bare one; an empty
- * directory becomes a repository. Algorithm: that of the names found, else SHA-256.
- * Returns 0 or a negative errno. */
+ * directory becomes a repository when it is first filled. Algorithm: that of meta.json or of the names
+ * found, else SHA-256. A repository with a feature that only readers may ignore is opened read-only.
+ * Returns 0; -ENOTSUP (UNSUPPORTED): a newer version, or a feature that must be known; or another
+ * negative errno. */
 CAIRN_API int cairn_store_open(const char *path, unsigned int flags, struct cairn_store **ret,
 			       struct cairn_error *err);
 
 /* Closes and frees; NULL is allowed. */
 CAIRN_API void cairn_store_close(struct cairn_store *store);
+
+/* How a repository is to be, or already is. */
+struct cairn_store_config {
+	uint32_t alg;         /* enum cairn_alg; 0: SHA-256, or what is there */
+	int format;           /* of new images, enum cairn_format; AUTO: V1, or what is there */
+	unsigned int formats; /* bit N: other tools write their images in format N as well */
+	int secure; /* 1: every object must have fs-verity; 0: may lack it; -1: 1 where the file
+				 system has it, or what is there */
+};
+
+/* Makes the repository @path, with its directories, and opens it. One without meta.json is given one: its
+ * objects decide the algorithm, and that the first of them has fs-verity whether it is secure. One that
+ * has it already is opened if it is as @config says (NULL: whatever it is), and never changed.
+ * It is durable on return. Returns 1: made; 0: it was there; -EEXIST (USAGE): it is there, and not as
+ * @config says; -EINVAL (USAGE): not a repository; -EOPNOTSUPP (UNSUPPORTED): no fs-verity here;
+ * or another negative errno. */
+CAIRN_API int cairn_store_init(const char *path, const struct cairn_store_config *config,
+			       struct cairn_store **ret, struct cairn_error *err);
+
+struct cairn_store_info {
+	int bare;             /* a directory of objects only */
+	int version;          /* of the repository; 0: no meta.json */
+	uint32_t alg;         /* enum cairn_alg; of an empty store without meta.json the default */
+	int secure;           /* every object must have fs-verity */
+	int format;           /* of new images, enum cairn_format; AUTO: it does not say */
+	unsigned int formats; /* bit N: other tools write their images in format N */
+	int read_only; /* it cannot be written, for the reason below or by the caller's wish */
+	const char
+		*feature; /* the feature that makes it so, "": none; lives as long as the store */
+};
+
+CAIRN_API void cairn_store_info(const struct cairn_store *store, struct cairn_store_info *ret);
 
 /* The algorithm that names objects. An empty store takes the one that is set first. */
 CAIRN_API enum cairn_alg cairn_store_alg(const struct cairn_store *store);

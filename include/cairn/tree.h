@@ -31,6 +31,9 @@ enum cairn_scan_flags {
 	CAIRN_SCAN_USER_XATTRS = 1 << 3,     /* only those named user.* */
 	CAIRN_SCAN_SPLIT_HARDLINKS = 1 << 4, /* each name its own inode, nlink 1 (mkcomposefs) */
 	CAIRN_SCAN_ONE_FILE_SYSTEM = 1 << 5, /* do not enter other file systems */
+	CAIRN_SCAN_NO_CACHE = 1 << 6,        /* neither use nor write the store's cache */
+	CAIRN_SCAN_VERIFY_CACHE =
+		1 << 7, /* read all, and fail (kind DIGEST) where the cache is wrong */
 };
 
 struct cairn_scan_options {
@@ -51,11 +54,13 @@ struct cairn_scan_result {
 	uint64_t new_objects; /* objects that the store lacked */
 	uint64_t new_bytes;   /* bytes of them */
 	uint64_t reflinked;   /* of the new objects, those that share the source's blocks */
+	uint64_t cached; /* of the files, those that were known from an earlier scan, not read */
 };
 
 /* The tree of directory @path, looked up below @dirfd (or AT_FDCWD). Symbolic links are not followed;
  * a file that changes while it is read fails the scan. With a store, every object is durable (one
- * syncfs) when this returns.
+ * syncfs) when this returns, and what was found out about files is kept in it (cache.md), so that
+ * unchanged files need not be read the next time.
  * @ret: the tree, freed with cairn_tree_free(). @res: may be NULL.
  * Returns 0 or a negative errno; @err names the path. */
 CAIRN_API int cairn_tree_from_directory(int dirfd, const char *path,

@@ -13,6 +13,7 @@
 #include "base/parallel.h"
 #include "digest/verity.h"
 #include "erofs/write.h"
+#include "sys/dir.h"
 #include "sys/io.h"
 #include "sys/pending.h"
 #include "sys/verity.h"
@@ -139,21 +140,6 @@ static int write_pending(void *arg, const void *data, unsigned long size)
 	return write_all(((const struct pending *)arg)->fd, data, size);
 }
 
-/* The directory of @path, and its last component. */
-static int open_parent(int dirfd, const char *path, const char **ret_name)
-{
-	const char *slash = strrchr(path, '/');
-	cleanup_free char *dir = NULL;
-	int fd;
-
-	*ret_name = slash ? slash + 1 : path;
-	dir = slash ? strndup(path, (size_t)(slash + 1 - path)) : strdup(".");
-	if (!dir)
-		return -ENOMEM;
-	fd = openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char *path,
 			   const struct cairn_image_options *options,
 			   struct cairn_image_result *ret, struct cairn_error *err)
@@ -165,7 +151,7 @@ int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char 
 	const char *name;
 	int r;
 
-	parent = open_parent(dirfd, path, &name);
+	parent = dir_open_parent(dirfd, path, &name);
 	if (parent < 0)
 		return error_errno(err, parent, "%s", path);
 	if (!*name)

@@ -6,60 +6,14 @@
  * to the file meanwhile.
  */
 #include <errno.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "api/api-internal.h"
 #include "base/bytes.h"
 #include "digest/verity.h"
 #include "erofs/format.h"
 #include "erofs/reader.h"
+#include "sys/contents.h"
 #include "sys/io.h"
-
-struct contents {
-	void *data; /* NULL: none */
-	size_t size;
-};
-
-static void contents_fini(struct contents *c)
-{
-	if (c->data)
-		munmap(c->data, c->size);
-}
-
-#define cleanup_contents __attribute__((__cleanup__(contents_fini)))
-
-static int read_contents(int fd, struct contents *ret, struct cairn_error *err)
-{
-	struct stat st;
-	ssize_t n;
-	void *data;
-
-	if (fstat(fd, &st) < 0)
-		return error_errno(err, -errno, "stat the image");
-	if (S_ISDIR(st.st_mode))
-		return error_errno(err, -EISDIR, "read the image");
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
-				 "an image is read from a regular file");
-	if (st.st_size < BLOCK_SIZE)
-		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
-				 "not an image: %lld bytes, expected at least %u",
-				 (long long)st.st_size, BLOCK_SIZE);
-	data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		    -1, 0);
-	if (data == MAP_FAILED)
-		return error_errno(err, -errno, "read the image");
-	(void)madvise(data, (size_t)st.st_size, MADV_HUGEPAGE);
-	*ret = (struct contents){data, (size_t)st.st_size};
-	n = pread_full(fd, data, ret->size, 0);
-	if (n < 0)
-		return error_errno(err, (int)n, "read the image");
-	if ((size_t)n < ret->size)
-		return error_set(err, -EIO, CAIRN_ERROR_SYSTEM,
-				 "the image became shorter while it was read");
-	return 0;
-}
 
 int cairn_tree_from_image(int fd, unsigned int flags, const char *const *filter,
 			  struct cairn_tree **ret, struct cairn_error *err)
@@ -69,7 +23,7 @@ int cairn_tree_from_image(int fd, unsigned int flags, const char *const *filter,
 	struct tree *t;
 	int r;
 
-	r = read_contents(fd, &c, err);
+	r = contents_read(fd, "the image", &c, err);
 	if (!r)
 		r = image_open(&img, c.data, c.size, err);
 	if (!r)
@@ -88,7 +42,7 @@ int cairn_image_check(int fd, struct cairn_image_result *ret, struct cairn_error
 	enum cairn_alg alg;
 	int r;
 
-	r = read_contents(fd, &c, err);
+	r = contents_read(fd, "the image", &c, err);
 	if (!r)
 		r = image_open(&img, c.data, c.size, err);
 	if (!r)

@@ -1,21 +1,61 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /* The public function on directories: a scan, and the store that it fills. */
 #include <errno.h>
+#include <fcntl.h>
 
-#include "scan/scan.h"
+#include "scan/cache.h"
 #include "store/store.h"
 
 #define SCAN_FLAGS                                                                                 \
 	(CAIRN_SCAN_USE_EPOCH | CAIRN_SCAN_SKIP_DEVICES | CAIRN_SCAN_SKIP_XATTRS |                 \
-	 CAIRN_SCAN_USER_XATTRS | CAIRN_SCAN_SPLIT_HARDLINKS | CAIRN_SCAN_ONE_FILE_SYSTEM)
+	 CAIRN_SCAN_USER_XATTRS | CAIRN_SCAN_SPLIT_HARDLINKS | CAIRN_SCAN_ONE_FILE_SYSTEM |        \
+	 CAIRN_SCAN_NO_CACHE | CAIRN_SCAN_VERIFY_CACHE)
 
 DEFINE_CLEANUP(struct tree *, tree, tree_free)
+DEFINE_CLEANUP(struct scan_cache *, scan_cache, scan_cache_free)
+
+/* What the store keeps of earlier scans of the directory. No failure is one of the scan's. */
+static struct scan_cache *open_cache(int dirfd, const char *path,
+				     const struct cairn_scan_options *options,
+				     char name[SCAN_CACHE_NAME_MAX])
+{
+	const struct cairn_store *store = options->store;
+	unsigned int algs = options->algs | CAIRN_ALG_BIT(store->alg);
+	size_t digests = (algs & CAIRN_ALG_BIT(CAIRN_SHA256) ? 32 : 0) +
+			 (algs & CAIRN_ALG_BIT(CAIRN_SHA512) ? 64 : 0);
+	struct scan_cache *cache = NULL;
+	cleanup_fd int fd = -1;
+	void *data = NULL;
+	size_t size = 0;
+
+	if (options->flags & CAIRN_SCAN_NO_CACHE)
+		return NULL;
+	fd = openat(dirfd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || scan_cache_name(fd, options, store->alg, name) < 0)
+		return NULL;
+	(void)store_cache_read(store, name, SCAN_CACHE_SIZE_MAX, &data, &size);
+	if (scan_cache_new(data, size, digests, &cache) < 0)
+		free(data);
+	return cache;
+}
+
+static void keep_cache(const struct cairn_store *store, const char *name, struct scan_cache *cache,
+		       const struct tree *t, const struct scan_sink *sink)
+{
+	cleanup_free void *data = NULL;
+	size_t size;
+
+	if (!scan_cache_output(cache, t, sink, &data, &size) && data)
+		(void)store_cache_write(store, name, data, size);
+}
 
 static int fill_store(int dirfd, const char *path, const struct cairn_scan_options *options,
 		      struct tree **ret, struct cairn_scan_result *res, struct cairn_error *err)
 {
 	struct cairn_store *store = options->store;
+	cleanup(scan_cache) struct scan_cache *cache = NULL;
 	cleanup(tree) struct tree *t = NULL;
+	char name[SCAN_CACHE_NAME_MAX];
 	struct scan_sink sink;
 	int r;
 
@@ -31,12 +71,19 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 		.put = store_put,
 		.begin = store_pending,
 		.commit = store_commit,
+		.stamp = store_stamp,
 	};
-	r = scan_directory(dirfd, path, options, &sink, &t, res, err);
-	if (!r)
+	cache = open_cache(dirfd, path, options, name);
+	r = scan_directory(dirfd, path, options, &sink, cache, &t, res, err);
+	/* The next build shall not stumble over it again. */
+	if (r == -EILSEQ && options->flags & CAIRN_SCAN_VERIFY_CACHE)
+		store_cache_remove(store, name);
+	if (!r && !(cache && scan_cache_durable(cache)))
 		r = store_sync(store, err);
 	if (r < 0)
 		return r;
+	if (cache)
+		keep_cache(store, name, cache, t, &sink);
 	store->empty = false;
 	*ret = take_ptr(t);
 	return 0;
@@ -59,7 +106,7 @@ int cairn_tree_from_directory(int dirfd, const char *path, const struct cairn_sc
 				 "read %s: no extended attributes, and only those of users", path);
 
 	r = options->store ? fill_store(dirfd, path, options, &t, res, err)
-			   : scan_directory(dirfd, path, options, NULL, &t, res, err);
+			   : scan_directory(dirfd, path, options, NULL, NULL, &t, res, err);
 	if (r < 0)
 		return r;
 	*ret = (struct cairn_tree *)t;

@@ -2,6 +2,8 @@
 /* The public functions on stores. */
 #include <errno.h>
 
+#include <cairn/image.h>
+
 #include "store/store.h"
 
 #define OPEN_FLAGS (CAIRN_STORE_CREATE | CAIRN_STORE_READ_ONLY | CAIRN_STORE_BARE)
@@ -13,6 +15,24 @@ int cairn_store_open(const char *path, unsigned int flags, struct cairn_store **
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
 				 *path ? "open a store: unknown flags" : "empty path of a store");
 	return store_open(path, flags, ret, err);
+}
+
+int cairn_store_init(const char *path, const struct cairn_store_config *config,
+		     struct cairn_store **ret, struct cairn_error *err)
+{
+	if (!*path)
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "empty path of a store");
+	if (config && ((config->alg && !cairn_digest_size((enum cairn_alg)config->alg)) ||
+		       config->format < CAIRN_FORMAT_AUTO || config->format > CAIRN_FORMAT_V2 ||
+		       config->formats >> (CAIRN_FORMAT_V2 + 1)))
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 "%s: there is no such algorithm or format", path);
+	return store_init(path, config, ret, err);
+}
+
+void cairn_store_info(const struct cairn_store *store, struct cairn_store_info *ret)
+{
+	store_info(store, ret);
 }
 
 void cairn_store_close(struct cairn_store *store)

@@ -253,33 +253,21 @@ static int open_block(const struct inode *dir, struct image_dir_iter *it, struct
 	return 0;
 }
 
-int image_dir_next(const struct inode *dir, struct image_dir_iter *it, struct image_dirent *ret,
-		   struct cairn_error *err)
+/* Entry number @i of the block that @it is in. */
+static int read_dirent(const struct inode *dir, const struct image_dir_iter *it, uint32_t i,
+		       struct image_dirent *ret, struct cairn_error *err)
 {
-	const uint8_t *head;
-	uint32_t start, end;
-	int r;
+	const uint8_t *head = it->data + i * DIRENT_SIZE;
+	const uint32_t start = get_le16(head + DIRENT_AT_NAME);
+	uint32_t end = it->data_size;
 
-	if (it->next == it->nr) {
-		if (it->data)
-			it->block++;
-		if (it->block == dir->nr_blocks + (dir->tail_size ? 1 : 0))
-			return 0;
-		r = open_block(dir, it, err);
-		if (r < 0)
-			return r;
-	}
-
-	head = it->data + it->next * DIRENT_SIZE;
-	start = get_le16(head + DIRENT_AT_NAME);
-	end = it->data_size;
-	if (++it->next < it->nr)
+	if (i + 1 < it->nr)
 		end = get_le16(head + DIRENT_SIZE + DIRENT_AT_NAME);
 	if (start < it->nr * DIRENT_SIZE || end > it->data_size || start >= end)
 		return bad_inode(err, dir, "names of a directory block overlap or end outside it");
 	ret->name = (const char *)it->data + start;
 	ret->name_len = end - start;
-	if (it->next == it->nr)
+	if (i + 1 == it->nr)
 		ret->name_len = (uint32_t)strnlen(ret->name, ret->name_len);
 	if (!ret->name_len || ret->name_len > 255 || memchr(ret->name, '/', ret->name_len) ||
 	    memchr(ret->name, '\0', ret->name_len))
@@ -288,4 +276,97 @@ int image_dir_next(const struct inode *dir, struct image_dir_iter *it, struct im
 	ret->nid = get_le64(head + DIRENT_AT_NID);
 	ret->type = head[DIRENT_AT_TYPE];
 	return 1;
+}
+
+static uint64_t dir_blocks(const struct inode *dir)
+{
+	return dir->nr_blocks + (dir->tail_size ? 1 : 0);
+}
+
+int image_dir_next(const struct inode *dir, struct image_dir_iter *it, struct image_dirent *ret,
+		   struct cairn_error *err)
+{
+	int r;
+
+	if (it->next == it->nr) {
+		if (it->data)
+			it->block++;
+		if (it->block == dir_blocks(dir))
+			return 0;
+		r = open_block(dir, it, err);
+		if (r < 0)
+			return r;
+	}
+	return read_dirent(dir, it, it->next++, ret, err);
+}
+
+int image_dir_seek(const struct inode *dir, struct image_dir_iter *it, uint64_t block,
+		   uint32_t index, struct cairn_error *err)
+{
+	int r;
+
+	*it = (struct image_dir_iter){.block = MIN(block, dir_blocks(dir))};
+	if (!index || it->block == dir_blocks(dir))
+		return 0;
+	r = open_block(dir, it, err);
+	if (r < 0)
+		return r;
+	it->next = MIN(index, it->nr);
+	return 0;
+}
+
+/* Looks for the name in the block that @it is in. */
+static int find_in_block(const struct inode *dir, const struct image_dir_iter *it, const char *name,
+			 size_t len, struct image_dirent *ret, struct cairn_error *err)
+{
+	uint32_t low = 0, high = it->nr;
+
+	while (low < high) {
+		const uint32_t middle = (low + high) / 2;
+		int r = read_dirent(dir, it, middle, ret, err);
+
+		if (r < 0)
+			return r;
+		r = compare_bytes(name, len, ret->name, ret->name_len);
+		if (!r)
+			return 1;
+		if (r < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return 0;
+}
+
+int image_dir_find(const struct inode *dir, const char *name, size_t len, struct image_dirent *ret,
+		   struct cairn_error *err)
+{
+	uint64_t low = 0, high = dir_blocks(dir);
+	struct image_dir_iter it;
+
+	if (!high)
+		return 0;
+	/* The last block whose first name is not greater. */
+	while (high - low > 1) {
+		const uint64_t middle = low + (high - low) / 2;
+		int r;
+
+		it = (struct image_dir_iter){.block = middle};
+		r = open_block(dir, &it, err);
+		if (!r)
+			r = read_dirent(dir, &it, 0, ret, err);
+		if (r < 0)
+			return r;
+		r = compare_bytes(name, len, ret->name, ret->name_len);
+		if (!r)
+			return 1;
+		if (r < 0)
+			high = middle;
+		else
+			low = middle;
+	}
+	it = (struct image_dir_iter){.block = low};
+	if (open_block(dir, &it, err) < 0)
+		return -EINVAL;
+	return find_in_block(dir, &it, name, len, ret, err);
 }

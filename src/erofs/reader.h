@@ -7,6 +7,7 @@
  *	image_inode()     one inode record, its xattrs and tail
  *	image_xattr_next()  its xattrs one by one
  *	image_dir_next()  the entries of a directory one by one
+ *	image_dir_find()  one of them by name
  *	image_load()      the whole image as a tree
  */
 #ifndef EROFS_READER_H
@@ -93,6 +94,16 @@ struct image_dir_iter {
 
 /* The entries of a directory, `.` and `..` included, in stored order. Returns as above. */
 int image_dir_next(const struct inode *dir, struct image_dir_iter *it, struct image_dirent *ret,
+		   struct cairn_error *err);
+
+/* Puts @it in front of entry @index of block @block, as they were in an iterator (block, next) that had
+ * given entries; past the end is the end. Returns 0 or -EINVAL. */
+int image_dir_seek(const struct inode *dir, struct image_dir_iter *it, uint64_t block,
+		   uint32_t index, struct cairn_error *err);
+
+/* The entry with that name, by halving: the names of a directory are in byte order. Returns 1 and the
+ * entry, 0: there is none, -EINVAL. In a directory out of order a name may not be found. */
+int image_dir_find(const struct inode *dir, const char *name, size_t len, struct image_dirent *ret,
 		   struct cairn_error *err);
 
 /* The image as a sealed tree. @flags, @filter: see cairn_tree_from_image(). The tree borrows nothing

@@ -10,6 +10,9 @@
  *			what the files before were decides whether the pieces are written at once,
  *			in vain if that was wrong, or only hashed, and read again if it was wrong
  *
+ * Of a file above SMALL_MAX that has fs-verity the kernel knows the digest, and enforces it; it is read
+ * only if the sink lacks it.
+ *
  * Where the sink can share blocks with the source, a file is cloned first and the clone is read and
  * hashed: hashing the source would prove nothing about a clone made before or after it.
  */
@@ -18,6 +21,7 @@
 #include "scan/scan-internal.h"
 #include "sys/copy.h"
 #include "sys/io.h"
+#include "sys/verity.h"
 
 #define HOLD_MAX  (4u << 20)   /* bytes; each worker keeps as much memory */
 #define PIECE     (128u << 10) /* bytes; stays in the processor's cache between read and hash */
@@ -73,22 +77,34 @@ static int still(struct worker *w, const struct node *n, int fd, const struct st
 	return 1;
 }
 
-static int set_digests(struct worker *w, struct node *n, const struct cairn_digest *digests)
+int content_set_digests(struct worker *w, struct node *n, const uint8_t *digests)
 {
 	uint8_t *p = (uint8_t *)arena_alloc_aligned(&w->shard->arena, w->scan->digests_size, 1);
 
 	if (!p)
 		return scan_out_of_memory(w);
+	memcpy(p, digests, w->scan->digests_size);
 	n->file.digest = p;
 	n->flags |= NODE_OBJECT_PATH;
+	if (w->scan->algs & CAIRN_ALG_BIT(CAIRN_SHA256))
+		n->flags |= NODE_SHA256;
+	if (w->scan->algs & CAIRN_ALG_BIT(CAIRN_SHA512))
+		n->flags |= NODE_SHA512;
+	return 0;
+}
+
+static int set_digests(struct worker *w, struct node *n, const struct cairn_digest *digests)
+{
+	uint8_t all[VERITY_ALGS_MAX * sizeof(digests->bytes)];
+	uint8_t *p = all;
+
 	for (unsigned int i = 0; i < w->scan->nr_algs; i++) {
 		size_t size = cairn_digest_size((enum cairn_alg)digests[i].alg);
 
 		memcpy(p, digests[i].bytes, size);
 		p += size;
-		n->flags |= digests[i].alg == CAIRN_SHA256 ? NODE_SHA256 : NODE_SHA512;
 	}
-	return 0;
+	return content_set_digests(w, n, all);
 }
 
 static void count_object(struct worker *w, bool new, bool cloned, uint64_t size)
@@ -459,12 +475,37 @@ static int hash_then_copy(struct worker *w, struct content *c)
 									    : 1;
 }
 
+/* Whether the kernel enforces a digest of the file, and nobody needs its bytes. Returns as stream(). */
+static int ask_kernel(struct worker *w, struct content *c)
+{
+	const struct scan *scan = w->scan;
+	const struct scan_sink *sink = scan->sink;
+	struct cairn_error err;
+	int r;
+
+	if (scan->nr_algs > 1 ||
+	    scan->options->flags & (CAIRN_SCAN_NO_CACHE | CAIRN_SCAN_VERIFY_CACHE) ||
+	    verity_measure(c->fd, c->digests) < 0 || CAIRN_ALG_BIT(c->digests[0].alg) != scan->algs)
+		return 0;
+	if (!sink)
+		return 1;
+	r = sink->has(sink->store, c->digests, (uint64_t)c->st->st_size, &err);
+	if (r < 0)
+		return sink_failed(w, c->node, &err);
+	if (r)
+		count_object(w, false, false, 0);
+	return r;
+}
+
 static int read_large(struct worker *w, struct node *n, int fd, const struct stat *st, bool clone,
 		      size_t ahead)
 {
 	struct content c = {.node = n, .fd = fd, .st = st, .clone = clone, .ahead = ahead};
 	int r;
 
+	r = ask_kernel(w, &c);
+	if (r)
+		return r < 0 ? r : set_digests(w, n, c.digests);
 	r = make_large_space(w);
 	if (r < 0)
 		return r;

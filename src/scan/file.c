@@ -5,6 +5,7 @@
  *	regular files	openat, read, fstat, flistxattr, close; on file systems that are not ordinary,
  *			and for files that changed lately, openat, fstat, flistxattr, read, fstat, close
  *	others		fstatat, listxattrat, readlinkat
+ *	with a cache	fstatat; the rest only of what it does not know
  *
  * An open file is asked by its descriptor: each of these calls by name would walk the path again. On a
  * small file, a call is a tenth of all the time.
@@ -22,6 +23,15 @@
 #define XATTR_VALUE_FIRST 512
 #define XATTR_INPUTS_MAX  (XATTR_NAMES_MAX / 2)
 
+/* The on-disk encoding (image-format §7.5). */
+static uint32_t device_number(dev_t dev)
+{
+	uint32_t ma = major(dev);
+	uint32_t mi = minor(dev);
+
+	return (mi & 0xff) | (ma & 0xfff) << 8 | (mi & ~0xffu) << 12;
+}
+
 void node_set_facts(struct worker *w, struct node *n, const struct stat *st)
 {
 	n->mode = (uint16_t)st->st_mode;
@@ -29,6 +39,8 @@ void node_set_facts(struct worker *w, struct node *n, const struct stat *st)
 	n->gid = st->st_gid;
 	n->nlink = 1;
 	n->size = (uint64_t)st->st_size;
+	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
+		n->device.rdev = device_number(st->st_rdev);
 	if (w->scan->flags & CAIRN_SCAN_USE_EPOCH)
 		return;
 	n->mtime = st->st_mtim.tv_sec;
@@ -135,9 +147,7 @@ static int changed(struct worker *w, const struct node *n)
 	return scan_fail(w, n, -EAGAIN, CAIRN_ERROR_SYSTEM, "changed while it was read");
 }
 
-/* Returns whether @n is another name of a file that was seen already (1), or a negative errno; failures
- * of the file itself are recorded and return 1 too. */
-static int claim(struct worker *w, struct node *n, const struct stat *st)
+int claim_name(struct worker *w, struct node *n, const struct stat *st)
 {
 	int r;
 
@@ -193,7 +203,7 @@ static int gather_file(struct worker *w, int dirfd, struct node *n)
 	if (!S_ISREG(st.st_mode))
 		return changed(w, n);
 
-	r = claim(w, n, &st);
+	r = claim_name(w, n, &st);
 	if (r)
 		return r < 0 ? r : 0;
 	node_set_facts(w, n, &st);
@@ -201,6 +211,11 @@ static int gather_file(struct worker *w, int dirfd, struct node *n)
 	if (r < 0)
 		return r;
 	w->files++;
+	if (w->place) {
+		r = cache_note(w, n, &st);
+		if (r < 0)
+			return r;
+	}
 	return content_read(w, n, fd, &st, ahead);
 }
 
@@ -221,37 +236,35 @@ static int gather_target(struct worker *w, int dirfd, struct node *n)
 	return n->symlink.target ? 0 : scan_out_of_memory(w);
 }
 
-/* The on-disk encoding (image-format §7.5). */
-static uint32_t device_number(dev_t dev)
-{
-	uint32_t ma = major(dev);
-	uint32_t mi = minor(dev);
-
-	return (mi & 0xff) | (ma & 0xfff) << 8 | (mi & ~0xffu) << 12;
-}
-
 int gather_entry(struct worker *w, int dirfd, struct node *n)
 {
 	struct stat st;
 	int r;
 
-	if (S_ISREG(n->mode))
+	if (S_ISREG(n->mode) && !w->place)
 		return gather_file(w, dirfd, n);
 
 	if (fstatat(dirfd, n->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return scan_fail_errno(w, n, -errno, "stat");
 	if ((st.st_mode & S_IFMT) != n->mode)
 		return changed(w, n);
-	r = claim(w, n, &st);
+	if (w->place) {
+		r = cached_entry(w, n, &st);
+		if (r)
+			return r < 0 ? r : 0;
+		if (S_ISREG(n->mode))
+			return gather_file(w, dirfd, n);
+	}
+	r = claim_name(w, n, &st);
 	if (r)
 		return r < 0 ? r : 0;
 	node_set_facts(w, n, &st);
 	r = node_read_xattrs(w, n, dirfd, n->name);
+	if (!r && w->place)
+		r = cache_note(w, n, &st);
 	if (r < 0)
 		return r;
 	if (S_ISLNK(st.st_mode))
 		return gather_target(w, dirfd, n);
-	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-		n->device.rdev = device_number(st.st_rdev);
 	return 0;
 }

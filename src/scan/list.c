@@ -101,6 +101,25 @@ static int add_other_tasks(struct listing *l)
 	return 0;
 }
 
+static int read_xattrs(struct listing *l, const struct stat *st)
+{
+	struct worker *w = l->w;
+	struct node *n = l->dir->node;
+	int r;
+
+	(void)on_ordinary(w, st->st_dev, l->fd);
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &w->since);
+	if (w->place) {
+		r = cached_xattrs(w, n, st);
+		if (r)
+			return MIN(r, 0);
+		r = cache_note(w, n, st);
+		if (r < 0)
+			return r;
+	}
+	return node_read_xattrs(w, n, l->fd, NULL);
+}
+
 int list_directory(struct worker *w, struct scan_dir *dir)
 {
 	struct listing l = {.w = w, .dir = dir};
@@ -115,7 +134,7 @@ int list_directory(struct worker *w, struct scan_dir *dir)
 	dir->ino = before.st_ino;
 	node_set_facts(w, dir->node, &before);
 	dir->node->size = 0;
-	r = node_read_xattrs(w, dir->node, l.fd, NULL);
+	r = read_xattrs(&l, &before);
 	if (r < 0)
 		return r;
 	if (scan->flags & CAIRN_SCAN_ONE_FILE_SYSTEM && dir->dev != scan->root_dev)

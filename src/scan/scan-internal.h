@@ -9,6 +9,7 @@
  *	file.c   one name that is not a directory: its facts
  *	content.c  the bytes of a regular file: read, hashed, stored
  *	links.c  which names are one file
+ *	cached.c what is known of a file from earlier scans; cache-*.c: the bytes of that
  *
  * Invariants:
  *  1. A node is written by one worker at a time: by the one that lists its directory, then by the one
@@ -81,8 +82,22 @@ bool node_precedes(const struct node *a, const struct node *b);
 
 /* --- the scan -------------------------------------------------------------------------------- */
 
+struct scan_cache;
+struct cache_place;
+
+/* A file to keep in the cache. */
+struct cache_record {
+	struct node *node;
+	uint64_t ino, size;
+	struct timespec mtime, ctime;
+	uint16_t place;
+	uint32_t known; /* entry + 1 that tells something of it already; 0: none */
+};
+
 struct scan {
 	const struct cairn_scan_options *options;
+	struct scan_cache *cache;     /* NULL: none */
+	bool verify_cache;            /* read everything, and compare */
 	const struct scan_sink *sink; /* NULL: none */
 	unsigned int flags;
 	unsigned int algs;
@@ -161,6 +176,12 @@ struct worker {
 	bool clone_known;
 	dev_t clone_dev;
 
+	struct cache_place *place; /* of w->dev in the cache; NULL: its times tell nothing */
+	struct cache_record *records;
+	size_t nr_records, max_records;
+	const struct xattr_list **lists; /* of the cache, as they are in our shard */
+	uint64_t cached;                 /* files */
+
 	uint64_t files, bytes; /* not yet published */
 	struct timespec since; /* the task at hand began then */
 	bool ordinary;         /* its directory is on an ordinary file system */
@@ -208,7 +229,7 @@ int worker_run(struct worker *w);
 int chain_open(struct worker *w, struct scan_dir *dir, struct stat *st);
 void chain_close(struct worker *w);
 
-/* place_is_ordinary() of the file system @dev, on which @fd is. */
+/* place_is_ordinary() of the file system @dev, on which @fd is; and its place in the cache. */
 bool on_ordinary(struct worker *w, dev_t dev, int fd);
 
 int list_directory(struct worker *w, struct scan_dir *dir);
@@ -218,6 +239,10 @@ void node_set_facts(struct worker *w, struct node *n, const struct stat *st);
 
 /* The xattrs of @n, which is open at @fd, or (@name) is a name in the directory open there. */
 int node_read_xattrs(struct worker *w, struct node *n, int fd, const char *name);
+
+/* Whether @n is another name of a file that was seen already (1), or else 0; a negative errno ends the
+ * scan. Failures of the file itself are recorded and give 1. */
+int claim_name(struct worker *w, struct node *n, const struct stat *st);
 
 /* The facts and content of @n, which is no directory, in the directory open at @dirfd. */
 int gather_entry(struct worker *w, int dirfd, struct node *n);
@@ -229,6 +254,27 @@ int content_read_ahead(struct worker *w, int fd, size_t *ret);
 /* The content of the regular file open at @fd, whose facts are @st. @ahead: bytes of it that the last
  * call was content_read_ahead() for, else 0. */
 int content_read(struct worker *w, struct node *n, int fd, const struct stat *st, size_t ahead);
+
+/* Gives @n the digests of its content, which are copied. */
+int content_set_digests(struct worker *w, struct node *n, const uint8_t *digests);
+
+/* --- the cache ------------------------------------------------------------------------------- */
+
+/* Finds the place of the file system @dev, on which @fd is. */
+void cache_enter(struct worker *w, dev_t dev, int fd);
+
+/* Fills @n, which is no directory, from what is known of the file @st. Returns 1; 0: nothing is; or a
+ * negative errno that ends the scan. */
+int cached_entry(struct worker *w, struct node *n, const struct stat *st);
+
+/* The same for the xattrs alone. */
+int cached_xattrs(struct worker *w, struct node *n, const struct stat *st);
+
+/* Notes what @n, the file @st, turns out to be, unless it was changed too short a time ago. */
+int cache_note(struct worker *w, struct node *n, const struct stat *st);
+
+/* The first file in path order of which the cache says what is not so; NULL: none. */
+const struct node *cache_refuted(const struct scan_cache *c);
 
 /* Hashes and stores what waits. */
 int content_flush(struct worker *w);

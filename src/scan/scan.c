@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/parallel.h"
-#include "scan/scan-internal.h"
+#include "scan/cache-internal.h"
 #include "sys/dir.h"
 
 /* --- failures -------------------------------------------------------------------------------- */
@@ -158,6 +158,8 @@ static void worker_fini(struct worker *w)
 	free(w->xattr_names);
 	free(w->xattr_values);
 	free(w->xattr_inputs);
+	free(w->records);
+	free(w->lists);
 	free(w);
 }
 
@@ -257,6 +259,37 @@ static int finish_tree(struct scan *scan, struct tree *t, struct cairn_error *er
 	return r;
 }
 
+/* Hands what the workers have noted to the cache. */
+static int finish_cache(const struct scan *scan, const struct crew *crew, struct cairn_error *err)
+{
+	struct scan_cache *c = scan->cache;
+	char path[SCAN_PATH_MAX];
+	const struct node *n;
+	size_t nr = 0;
+
+	for (unsigned int i = 0; i < scan->nr_workers; i++)
+		nr += crew->workers[i]->nr_records;
+	c->records = (struct cache_record *)malloc((nr + 1) * sizeof(*c->records));
+	if (!c->records)
+		return error_errno(err, -ENOMEM, "read %s", scan->path);
+	for (unsigned int i = 0; i < scan->nr_workers; i++) {
+		const struct worker *w = crew->workers[i];
+
+		if (w->nr_records)
+			memcpy(c->records + c->nr_records, w->records,
+			       w->nr_records * sizeof(*c->records));
+		c->nr_records += w->nr_records;
+		c->hits += w->cached;
+	}
+	c->durable = !atomic_load(&scan->new_objects) && !atomic_load(&scan->hits);
+	n = scan->verify_cache ? cache_refuted(c) : NULL;
+	if (n)
+		return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
+				 "%s: is not what the cache says, and has the times that it had",
+				 full_path(scan, n, path));
+	return 0;
+}
+
 static void scan_fini(struct scan *scan)
 {
 	if (scan->root_fd >= 0)
@@ -288,16 +321,19 @@ static void get_result(const struct scan *scan, struct cairn_scan_result *res)
 		.new_objects = atomic_load(&scan->new_objects),
 		.new_bytes = atomic_load(&scan->new_bytes),
 		.reflinked = atomic_load(&scan->reflinked),
+		.cached = scan->cache ? scan->cache->hits : 0,
 	};
 }
 
 int scan_directory(int dirfd, const char *path, const struct cairn_scan_options *options,
-		   const struct scan_sink *sink, struct tree **ret, struct cairn_scan_result *res,
-		   struct cairn_error *err)
+		   const struct scan_sink *sink, struct scan_cache *cache, struct tree **ret,
+		   struct cairn_scan_result *res, struct cairn_error *err)
 {
 	cleanup_scan struct scan scan = {
 		.options = options,
 		.sink = sink,
+		.cache = cache,
+		.verify_cache = options->flags & CAIRN_SCAN_VERIFY_CACHE,
 		.flags = options->flags,
 		.path = path,
 		.root_fd = -1,
@@ -334,6 +370,8 @@ int scan_directory(int dirfd, const char *path, const struct cairn_scan_options 
 	r = run_crew(&scan, &crew, &root, err);
 	if (!r)
 		r = finish_tree(&scan, t, err);
+	if (!r && cache)
+		r = finish_cache(&scan, &crew, err);
 	if (r < 0)
 		return r;
 	if (res)

@@ -15,6 +15,8 @@
 #include "sys/pending.h"
 #include "tree/tree.h"
 
+struct scan_cache;
+
 /* Where contents go: what a scan needs of a store. Several threads call these at once; each returns a
  * negative errno, with words in @err, on failure. Threads that the scan starts have no descriptors but
  * @dirfd and the standard ones. */
@@ -32,6 +34,10 @@ struct scan_sink {
 	int (*put)(struct cairn_store *store, const struct cairn_digest *digest, const void *data,
 		   size_t size, struct cairn_error *err);
 
+	/* The time at which a name of a content whose digest begins with the byte @first last came
+	 * or went. -ENOENT: there is none. May be NULL when no cache is given. */
+	int (*stamp)(const struct cairn_store *store, uint8_t first, struct timespec *ret);
+
 	/* Opens a file to be filled; names it, and returns as put(). */
 	int (*begin)(const struct cairn_store *store, struct pending *ret, struct cairn_error *err);
 	int (*commit)(struct cairn_store *store, struct pending *p,
@@ -39,9 +45,10 @@ struct scan_sink {
 };
 
 /* The sealed tree of the directory @path below @dirfd. @options: as for cairn_tree_from_directory(),
- * but for the store: @sink takes its place, and may be NULL. @res may be NULL. */
+ * but for the store: @sink takes its place, and may be NULL. @cache: NULL, or what is known from earlier
+ * scans with such options, for one scan. @res may be NULL. */
 int scan_directory(int dirfd, const char *path, const struct cairn_scan_options *options,
-		   const struct scan_sink *sink, struct tree **ret, struct cairn_scan_result *res,
-		   struct cairn_error *err);
+		   const struct scan_sink *sink, struct scan_cache *cache, struct tree **ret,
+		   struct cairn_scan_result *res, struct cairn_error *err);
 
 #endif

@@ -117,6 +117,8 @@ bool on_ordinary(struct worker *w, dev_t dev, int fd)
 	if (dev != w->dev) {
 		w->dev = dev;
 		w->dev_ordinary = place_is_ordinary(fd);
+		if (w->scan->cache)
+			cache_enter(w, dev, fd);
 	}
 	return w->dev_ordinary;
 }

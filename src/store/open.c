@@ -18,8 +18,6 @@
 #define REPOSITORY_MODE 0700
 #define BARE_MODE       0755
 
-#define META_MAX 65536 /* bytes of meta.json; real ones have 300 */
-
 enum layout { LAYOUT_EMPTY, LAYOUT_BARE, LAYOUT_OTHER };
 
 /* Answers of the callbacks below that end a list early; no errno of a system call. */
@@ -107,58 +105,46 @@ static int alg_of_names(struct cairn_store *s)
 	return 0;
 }
 
-/* The algorithm of a repository that may still be without objects. Only the one value that matters
- * here is read of meta.json. */
-static int alg_of_meta(struct cairn_store *s, const char *path, struct cairn_error *err)
-{
-	static const char key[] = "\"algorithm\"";
-	char text[META_MAX];
-	cleanup_fd int fd = openat(s->dirfd, "meta.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	const char *p;
-	ssize_t n;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : error_errno(err, -errno, "open %s/meta.json", path);
-	n = read_full(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return error_errno(err, (int)n, "read %s/meta.json", path);
-	text[n] = '\0';
-
-	p = strstr(text, key);
-	if (p) {
-		p += strlen(key);
-		p += strspn(p, " \t\r\n");
-		p += *p == ':';
-		p += strspn(p, " \t\r\n");
-	}
-	if (p && !strncmp(p, "\"fsverity-sha256-12\"", 20))
-		s->alg = CAIRN_SHA256;
-	else if (p && !strncmp(p, "\"fsverity-sha512-12\"", 20))
-		s->alg = CAIRN_SHA512;
-	else
-		return error_set(err, -ENOTSUP, CAIRN_ERROR_UNSUPPORTED,
-				 "%s/meta.json: names no algorithm that is known here", path);
-	s->alg_fixed = true;
-	return 0;
-}
-
 /* --- layout ---------------------------------------------------------------------------------- */
 
-static int make_directories(const char *path, mode_t mode)
+/* Makes one directory and its name in the one above durable. */
+static int make_one(char *path, mode_t mode)
+{
+	char *slash = strrchr(path, '/');
+	cleanup_fd int parent = -1;
+
+	if (mkdir(path, mode) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (slash && slash > path) {
+		*slash = '\0';
+		parent = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		*slash = '/';
+	} else {
+		parent = open(slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	return parent < 0 || fsync(parent) < 0 ? -errno : 0;
+}
+
+int store_make_directory(const char *path, bool bare)
 {
 	cleanup_free char *copy = strdup(path);
+	size_t len = copy ? strlen(copy) : 0;
+	int r;
 
 	if (!copy)
 		return -ENOMEM;
-	for (char *p = copy + 1; *p; p++) {
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = '\0';
+	for (char *p = copy + 1; *copy && *p; p++) {
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, BARE_MODE) < 0 && errno != EEXIST)
-			return -errno;
+		r = make_one(copy, BARE_MODE);
 		*p = '/';
+		if (r < 0)
+			return r;
 	}
-	return mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
+	return make_one(copy, bare ? BARE_MODE : REPOSITORY_MODE);
 }
 
 static bool is_repository(const struct cairn_store *s)
@@ -169,8 +155,8 @@ static bool is_repository(const struct cairn_store *s)
 	       (!fstatat(s->dirfd, "meta.json", &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode));
 }
 
-/* Returns whether the directory itself has the objects, or a negative errno. */
-static int is_bare(const struct cairn_store *s, const char *path, struct cairn_error *err)
+/* Finds out whether the directory itself has the objects, and whether anything is there. */
+static int find_layout(struct cairn_store *s, const char *path, struct cairn_error *err)
 {
 	enum layout layout = LAYOUT_EMPTY;
 	_Alignas(8) char buffer[8192];
@@ -185,28 +171,27 @@ static int is_bare(const struct cairn_store *s, const char *path, struct cairn_e
 	if (layout == LAYOUT_OTHER)
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
 				 "%s: neither a repository nor a directory of objects", path);
-	return layout == LAYOUT_BARE;
+	s->bare = layout == LAYOUT_BARE;
+	s->fresh = layout == LAYOUT_EMPTY;
+	return 0;
 }
 
-static int open_layout(struct cairn_store *s, const char *path, bool bare, struct cairn_error *err)
+static int open_layout(struct cairn_store *s, const char *path, struct cairn_error *err)
 {
-	int r = bare;
+	int r = s->bare ? 0 : find_layout(s, path, err);
 
-	if (!bare) {
-		r = is_bare(s, path, err);
-		if (r < 0)
-			return r;
-	}
-
-	if (asprintf(&s->objects_path, r ? "%s" : "%s/objects", path) < 0) {
+	if (r < 0)
+		return r;
+	s->path = strdup(path);
+	if (!s->path || asprintf(&s->objects_path, s->bare ? "%s" : "%s/objects", path) < 0) {
 		s->objects_path = NULL;
 		return error_errno(err, -ENOMEM, "open %s", path);
 	}
-	s->objects = open_directory(s->dirfd, r ? "." : "objects");
+	s->objects = open_directory(s->dirfd, s->bare ? "." : "objects");
 	if (s->objects < 0 && s->objects != -ENOENT)
 		return error_errno(err, s->objects, "open %s", s->objects_path);
 
-	r = r ? 0 : alg_of_meta(s, path, err);
+	r = s->bare ? 0 : store_read_meta(s, err);
 	if (r < 0)
 		return r;
 	if (s->objects < 0)
@@ -219,18 +204,18 @@ int store_open(const char *path, unsigned int flags, struct cairn_store **ret,
 	       struct cairn_error *err)
 {
 	cleanup(store) struct cairn_store *s = (struct cairn_store *)calloc(1, sizeof(*s));
-	bool bare = flags & CAIRN_STORE_BARE;
 	int r;
 
 	if (!s)
 		return error_errno(err, -ENOMEM, "open %s", path);
 	s->alg = CAIRN_SHA256;
 	s->read_only = flags & CAIRN_STORE_READ_ONLY;
+	s->bare = flags & CAIRN_STORE_BARE;
 	s->objects = -1;
 	s->empty = true;
 	s->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dirfd < 0 && errno == ENOENT && flags & CAIRN_STORE_CREATE) {
-		r = make_directories(path, bare ? BARE_MODE : REPOSITORY_MODE);
+		r = store_make_directory(path, s->bare);
 		if (r < 0)
 			return error_errno(err, r, "make directory %s", path);
 		s->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -241,7 +226,7 @@ int store_open(const char *path, unsigned int flags, struct cairn_store **ret,
 	/* A collector holds it exclusively. File systems without locks have no collector either. */
 	while (flock(s->dirfd, LOCK_SH) < 0 && errno == EINTR)
 		;
-	r = open_layout(s, path, bare, err);
+	r = open_layout(s, path, err);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(s);
@@ -256,6 +241,7 @@ void store_close(struct cairn_store *s)
 		close(s->dirfd);
 	if (s->objects >= 0)
 		close(s->objects);
+	free(s->path);
 	free(s->objects_path);
 	free(s);
 }

@@ -46,6 +46,26 @@ static int enable_verity(const struct cairn_store *s, int fd)
 	return r;
 }
 
+/* What is filled without having been made is made as by store_init(). */
+static int make_meta(struct cairn_store *s, struct cairn_error *err)
+{
+	const struct store_meta meta = {
+		.alg = s->alg,
+		.format = CAIRN_FORMAT_V1,
+		.formats = 1u << CAIRN_FORMAT_V1,
+	};
+	int r = store_write_meta(s, &meta, s->verity, err);
+
+	if (r != -EEXIST)
+		return r;
+	r = store_read_meta(s, err);
+	if (!r && s->alg != meta.alg)
+		return error_set(err, -EEXIST, CAIRN_ERROR_USAGE,
+				 "%s: somebody else has just made it, with another algorithm",
+				 s->path);
+	return r;
+}
+
 int store_begin(struct cairn_store *s, struct cairn_error *err)
 {
 	cleanup_pending struct pending p = PENDING_INIT;
@@ -54,6 +74,10 @@ int store_begin(struct cairn_store *s, struct cairn_error *err)
 
 	if (s->begun)
 		return 0;
+	if (s->read_only && s->has_meta && *s->meta.read_only)
+		return error_set(err, -EROFS, CAIRN_ERROR_UNSUPPORTED,
+				 "%s: read-only for us, its feature %s is not known here", s->path,
+				 s->meta.read_only);
 	if (s->read_only)
 		return error_errno(err, -EROFS, "write to %s", s->objects_path);
 	if (s->objects < 0) {
@@ -73,9 +97,38 @@ int store_begin(struct cairn_store *s, struct cairn_error *err)
 
 	/* Only trying tells: an ext4 with blocks of 1 KiB has the call and the feature, and refuses. */
 	s->verity = verity_supported(s->objects) && !pending_seal(&p) && !enable_verity(s, p.fd);
+	if (s->secure && !s->verity)
+		return error_set(
+			err, -EOPNOTSUPP, CAIRN_ERROR_UNSUPPORTED,
+			"%s: every object in it must have fs-verity, and none can be given it",
+			s->path);
+	if (s->fresh) {
+		r = make_meta(s, err);
+		if (r < 0)
+			return r;
+	}
 	s->begun = true;
 	s->alg_fixed = true;
 	return 0;
+}
+
+/* Whether the directory of the object @path, which begins with the byte @prefix, is there; a link in
+ * its place would lead the lookup out of the store. Returns 1, 0 or a negative errno. */
+static int check_prefix(const struct cairn_store *s, const char *path, uint8_t prefix)
+{
+	_Atomic uint64_t *made = (_Atomic uint64_t *)&s->made[prefix / 64];
+	uint64_t bit = 1ull << prefix % 64;
+	char name[3] = {path[0], path[1], '\0'};
+	struct statx stx;
+
+	if (atomic_load_explicit(made, memory_order_relaxed) & bit)
+		return 1;
+	if (statx(s->objects, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISDIR(stx.stx_mode))
+		return -ENOTDIR;
+	atomic_fetch_or_explicit(made, bit, memory_order_relaxed);
+	return 1;
 }
 
 int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
@@ -83,8 +136,12 @@ int store_has(const struct cairn_store *s, const struct cairn_digest *digest, ui
 {
 	char path[OBJECT_PATH_MAX];
 	struct statx stx;
+	int r;
 
 	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	r = check_prefix(s, path, digest->bytes[0]);
+	if (r <= 0)
+		return r < 0 ? failed(err, r, "look up", path) : 0;
 	if (statx(s->objects, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
 		  STATX_TYPE | STATX_SIZE, &stx) < 0) {
 		if (errno == ENOENT)
@@ -102,19 +159,16 @@ int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn
 	return r < 0 ? error_errno(err, r, "write to %s", s->objects_path) : 0;
 }
 
-/* Makes the directory of the object @path, which begins with the byte @prefix. */
+/* Makes the directory of the object @path, which begins with the byte @prefix. @again: it is known to be
+ * missing. */
 static int make_prefix(struct cairn_store *s, const char *path, uint8_t prefix, bool again)
 {
-	_Atomic uint64_t *made = &s->made[prefix / 64];
-	uint64_t bit = 1ull << prefix % 64;
 	char name[3] = {path[0], path[1], '\0'};
+	int r = again ? 0 : check_prefix(s, path, prefix);
 
-	if (!again && atomic_load_explicit(made, memory_order_relaxed) & bit)
-		return 0;
-	if (mkdirat(s->objects, name, DIRECTORY_MODE) < 0 && errno != EEXIST)
-		return -errno;
-	atomic_fetch_or_explicit(made, bit, memory_order_relaxed);
-	return 0;
+	if (r)
+		return MIN(r, 0);
+	return mkdirat(s->objects, name, DIRECTORY_MODE) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 /* Ends writing. The kernel hashes the file again for itself, and has to come to the same digest. */

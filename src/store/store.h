@@ -24,28 +24,51 @@
 #include <cairn/store.h>
 
 #include "base/error.h"
+#include "store/meta.h"
 #include "sys/pending.h"
 
 struct cairn_store {
 	int dirfd;          /* the directory that was named, locked shared (repository §4) */
 	int objects;        /* the directory with xx/ in it; -1: not made yet */
-	char *objects_path; /* its path, on the heap */
+	char *path;         /* as it was named, on the heap */
+	char *objects_path; /* path of the objects, on the heap */
+	bool bare;          /* the directory itself has xx/ in it: no images, no references */
+	bool fresh;         /* nothing is in it yet */
 	enum cairn_alg alg;
 	bool alg_fixed; /* by objects, by meta.json or by the caller */
-	bool read_only;
-	bool empty; /* no object was there when it was opened */
+	bool read_only; /* asked for, or meta.json has a feature that only readers may ignore */
+	bool empty;     /* no object was there when it was opened */
+	bool has_meta;
+	bool secure;            /* meta.json has fs-verity: so must every object (repository §2) */
+	struct store_meta meta; /* where has_meta */
 
 	/* Found out by store_begin(). */
 	bool begun;
 	bool set_mode;            /* the umask takes bits of 0644 away */
 	bool verity;              /* objects get fs-verity */
-	_Atomic uint64_t made[4]; /* bit xx: directory xx is there */
+	_Atomic uint64_t made[4]; /* bit xx: directory xx is there, and is one */
 };
 
 /* Finds out which of the layouts is at @path, and its algorithm. As cairn_store_open(). */
 int store_open(const char *path, unsigned int flags, struct cairn_store **ret,
 	       struct cairn_error *err);
 void store_close(struct cairn_store *s);
+
+/* As cairn_store_init() and cairn_store_info(). */
+int store_init(const char *path, const struct cairn_store_config *config, struct cairn_store **ret,
+	       struct cairn_error *err);
+void store_info(const struct cairn_store *s, struct cairn_store_info *ret);
+
+/* Reads meta.json, if there is one, into @s. */
+int store_read_meta(struct cairn_store *s, struct cairn_error *err);
+
+/* Makes meta.json of @meta durable, with fs-verity if @secure; the repository had none. Returns 0;
+ * -EEXIST: somebody else was faster; or another negative errno. */
+int store_write_meta(struct cairn_store *s, const struct store_meta *meta, bool secure,
+		     struct cairn_error *err);
+
+/* Makes the directory @path, and those above it. @bare: see CAIRN_STORE_BARE. */
+int store_make_directory(const char *path, bool bare);
 
 /* Makes the store ready to be filled, and finds out what its file system can. Returns 0; -EROFS: it
  * was opened read-only; or another negative errno. */
@@ -76,6 +99,21 @@ int store_open_object(const struct cairn_store *s, const char *object_path,
 int store_read_object(const struct cairn_store *s, const char *object_path,
 		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
 		      struct cairn_error *err);
+
+/* The file @name of the store's own folder that this user has written, whole. @max: bytes. *@ret: freed
+ * with free(). Returns 0; -ENOENT; -EPERM: somebody else could have written it; -EFBIG; or another
+ * negative errno. */
+int store_cache_read(const struct cairn_store *s, const char *name, size_t max, void **ret,
+		     size_t *ret_size);
+
+/* Replaces it, and removes the least lately used of too many. Bare stores have none: -ENOENT. */
+int store_cache_write(const struct cairn_store *s, const char *name, const void *data, size_t size);
+void store_cache_remove(const struct cairn_store *s, const char *name);
+
+/* The ctime of the directory that names contents whose digest begins with @first. While it stays the same,
+ * no name comes or goes there. Returns 0; -ENOENT; -EOPNOTSUPP: times tell nothing on the store's file
+ * system; or another negative errno. */
+int store_stamp(const struct cairn_store *s, uint8_t first, struct timespec *ret);
 
 DEFINE_CLEANUP(struct cairn_store *, store, store_close)
 

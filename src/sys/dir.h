@@ -25,4 +25,16 @@ typedef int (*dir_entry_fn)(void *arg, const char *name, size_t len, unsigned ch
  * Returns 0, what @fn returned, or a negative errno. */
 int dir_list(int fd, void *buffer, size_t size, dir_entry_fn fn, void *arg);
 
+/* The directory that @path below @dirfd is in, and the last component of @path, which may be "".
+ * Returns a descriptor or a negative errno. */
+int dir_open_parent(int dirfd, const char *path, const char **ret_name);
+
+/* Makes a directory of mode 0700 in @dirfd, named @prefix and 16 random digits, into @out[0..@size).
+ * Returns 0 or a negative errno. */
+int dir_make_temporary(int dirfd, const char *prefix, char *out, size_t size);
+
+/* Removes the directory @name, one component, in @dirfd and all that is in it, following nothing. For
+ * directories that are ours alone: modes in the way are changed. Returns 0 or a negative errno. */
+int dir_remove_tree(int dirfd, const char *name);
+
 #endif

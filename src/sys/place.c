@@ -3,15 +3,23 @@
  * What can be relied on where.
  *
  *	fstatfs
+ *	statx(STATX_MNT_ID_UNIQUE)		6.8
+ *	ioctl(FS_IOC_GETFSUUID)			6.9
  *	close_range(CLOSE_RANGE_UNSHARE)	5.9
  */
 #include "sys/place.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
 #include <linux/magic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+
+#include "sys/io.h"
 
 /* Not in <linux/magic.h>. */
 #define BCACHEFS_MAGIC 0xca451a4eu
@@ -38,6 +46,86 @@ bool place_is_ordinary(int fd)
 	default:
 		return false;
 	}
+}
+
+/* Newer than the headers that we build with. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000u
+#endif
+
+/* The kernel's struct fsuuid2. */
+struct uuid_answer {
+	uint8_t len;
+	uint8_t uuid[16];
+};
+#define GET_UUID _IOR(0x15, 0, struct uuid_answer)
+
+static uint64_t unique_mount(int fd)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID_UNIQUE, &stx) < 0 ||
+	    !(stx.stx_mask & STATX_MNT_ID_UNIQUE))
+		return 0;
+	return stx.stx_mnt_id;
+}
+
+/* Half of the UUID against the other; 0: there is none. */
+static uint64_t uuid_of(int fd)
+{
+	struct uuid_answer answer = {0};
+	uint64_t half[2];
+
+	if (ioctl(fd, GET_UUID, &answer) < 0 || answer.len != sizeof(answer.uuid))
+		return 0;
+	memcpy(half, answer.uuid, sizeof(half));
+	return half[0] ^ (half[1] << 1 | half[1] >> 63);
+}
+
+bool place_identify(int fd, struct place_id *ret)
+{
+	struct statfs st;
+	uint64_t fsid;
+
+	if (fstatfs(fd, &st) < 0)
+		return false;
+	memcpy(&fsid, &st.f_fsid, sizeof(fsid));
+	*ret = (struct place_id){.type = (uint32_t)st.f_type, .mount = unique_mount(fd)};
+	switch (ret->type) {
+	case EXT4_SUPER_MAGIC:  /* also ext2 and ext3 */
+	case BTRFS_SUPER_MAGIC: /* with the number of the subvolume in it */
+	case BCACHEFS_MAGIC:
+	case ZFS_MAGIC:
+	case TMPFS_MAGIC:
+		ret->identity = fsid;
+		break;
+	case XFS_SUPER_MAGIC: /* f_fsid is the number of the device */
+	case F2FS_SUPER_MAGIC:
+		ret->identity = uuid_of(fd);
+		break;
+	case OVERLAYFS_SUPER_MAGIC:
+	case EROFS_SUPER_MAGIC_V1:
+	case SQUASHFS_MAGIC:
+		break;
+	default:
+		return false;
+	}
+	ret->lasting = ret->identity != 0;
+	return ret->lasting || ret->mount;
+}
+
+void place_boot(char out[PLACE_BOOT_MAX])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	memset(out, 0, PLACE_BOOT_MAX);
+	if (fd >= 0) {
+		n = read_full(fd, out, PLACE_BOOT_MAX - 1);
+		close(fd);
+	}
+	if (n <= 0)
+		out[0] = '\0';
 }
 
 static int close_between(unsigned int first, unsigned int last, unsigned int flags)

@@ -56,6 +56,8 @@ struct tar_entry {
 	int64_t mtime;         /* seconds, rounded down */
 	uint32_t mtime_nsec;
 	uint32_t first_nsec; /* reading: the fraction of the first of several records of the time */
+	/* Writing: ACLs as text, for those who restore them from SCHILY.acl.*; may be NULL. */
+	const char *acl_access, *acl_default;
 	struct xattr_input *xattrs; /* in the order of the archive; of one name the last counts */
 	size_t nr_xattrs;
 	uint64_t offset; /* reading: of the header block in the stream */
@@ -108,7 +110,7 @@ int tar_reader_finish(struct tar_reader *r, struct cairn_error *err);
 /*
  * What is written depends on the entries alone. A pax header is written only for what ustar cannot say:
  * long names and targets, large numbers, times with fractions or before 1970, extended attributes
- * (SCHILY.xattr.*).
+ * (SCHILY.xattr.*), ACLs as text (SCHILY.acl.*).
  */
 struct tar_writer {
 	cairn_write_fn write;

@@ -264,6 +264,10 @@ int tar_write_entry(struct tar_writer *w, const struct tar_entry *e, struct cair
 	}
 	if (!r)
 		r = pax_xattrs(w, e, err);
+	if (!r && e->acl_access)
+		r = pax_text(w, "SCHILY.acl.access", e->acl_access, strlen(e->acl_access));
+	if (!r && e->acl_default)
+		r = pax_text(w, "SCHILY.acl.default", e->acl_default, strlen(e->acl_default));
 	if (r == -EINVAL)
 		return r;
 	if (r == -EFBIG)

@@ -50,13 +50,31 @@ A directory and its store.
   $ mkdir tree; seq 100000 >tree/large; echo small >tree/small; ln tree/large tree/link
   $ cairn build tree -o tree.cfs --store store -v | wc -c
   65
-  2> tree.cfs: V0 sha256, [0-9.]+ KiB, 259 inodes; read 2 files, 575.1 KiB; stored 1 new objects, 575.1 KiB, [01] reflinked; [0-9.]+ s (re)
+  2> tree.cfs: V0 sha256, [0-9.]+ KiB, 259 inodes; read 2 files, 575.1 KiB, 0 unchanged; stored 1 new objects, 575.1 KiB, [01] reflinked; [0-9.]+ s (re)
 
   $ find store -type f | sed 's,.*/objects/../,,' | wc -L
   62
 
   $ cairn build tree -o second.cfs --store store --json
   {"source":"tree",.*,"new_objects":0,"new_bytes":0,"reflinked":0,.*} (re)
+
+  $ sleep 0.1; cairn build tree -o kept.cfs --store store -q >digest; cairn build tree -o second.cfs --store store --json
+  {"source":"tree",.*"files":2,"bytes":0,"cached":2,"new_objects":0,.*} (re)
+
+  $ cairn build tree -o second.cfs --store store --verify-cache | cmp - digest
+
+  $ cairn build tree -o second.cfs --store store --no-cache --json | grep -o '"cached":[0-9]*'
+  "cached":0
+
+  $ cairn build tree -o second.cfs --no-cache
+  2> cairn: build: the cache is in the store: --store is missing
+  2> Try 'cairn build -h'.
+  [2]
+
+  $ cairn build tree -o second.cfs --store store --no-cache --verify-cache
+  2> cairn: build: --no-cache and --verify-cache exclude each other
+  2> Try 'cairn build -h'.
+  [2]
 
   $ cmp tree.cfs second.cfs
 
@@ -137,8 +155,10 @@ What cannot be.
 
   $ ls
   again
+  digest
   image
   kept
+  kept.cfs
   new512
   second.cfs
   split

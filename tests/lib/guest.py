@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
-"""guest.py [-m MODULE]... COMMAND [ARG...]: runs COMMAND as root in a throw-away guest.
+"""guest.py [-k KERNEL] [-m MODULE]... COMMAND [ARG...]: runs COMMAND as root in a throw-away guest.
 
-For tests that need what the machine's own kernel may lack: fs-verity, and freedom to break things.
-The guest boots a Debian kernel in QEMU (with KVM where it works, else emulated: 3 to 6 s). Its root
-file system is the machine's own, read-only, so the same programs and files are there; /tmp, /run,
-/var/tmp, /mnt and /root are empty; $SCRATCH is an ext4 with fs-verity. What the command prints comes
-out here, and its exit status too. 77: there can be no guest here, and the last line says why.
+For tests that need what the machine's own kernel may lack: fs-verity, age, and freedom to break things.
+The guest boots a Debian kernel (one of KERNELS) in QEMU, emulated: 3 to 6 s. Its root file system is
+the machine's own, read-only, so the same programs and files are there; /tmp, /run, /var/tmp, /mnt and
+/root are empty; $SCRATCH is an ext4 with fs-verity, with -k 6.12 $SCRATCH_BTRFS a btrfs; their disks are
+$SCRATCH_DEV and $SCRATCH_BTRFS_DEV. What the command prints comes out here, and its exit status too, and
+a file cases.xml that it leaves in its working directory. 77: there can be no guest here, and the last
+line says why.
 
-The kernel is fetched once with apt-get and kept in ${XDG_CACHE_HOME:-~/.cache}/cairn-guest.
+The kernels are fetched once with apt-get and kept in ${XDG_CACHE_HOME:-~/.cache}/cairn-guest. What the
+machine's own sources do not have comes through an apt configuration of our own; theirs stays as it is.
 """
 
 import argparse
@@ -16,18 +19,31 @@ import fcntl
 import glob
 import lzma
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 
-KERNEL = 'linux-image-6.12-amd64'  # the first with EROFS from files is 6.12
+# Name: (the package that depends on the kernel, or the beginning of the kernel's own name; suite, or
+# None: the machine's own sources). The newest that fits is taken.
+KERNELS = {
+    '6.12': ('linux-image-6.12-amd64', None),  # the first with EROFS from files
+    '6.1': ('linux-image-amd64', None),  # Debian 12's: loop devices, no data-only layers, no verity=
+    '6.18': ('linux-image-6.18.', 'trixie-backports'),  # overlayfs for users, with verity=
+}
+BASE = '6.12'
+WITH_BTRFS = {'6.12'}  # its modules take seconds to load
+MIRROR = 'http://deb.debian.org/debian'
+KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
+NO_KERNELS = ('cloud', 'rt-', 'dbg', 'unsigned')  # variants that lack 9p, or are no whole kernels
+
 MODULES = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'virtio_blk', 'crc32c_generic', 'ext4',
            'overlay', 'erofs', 'loop', 'fuse', 'btrfs', 'xfs']
 LOADED = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'virtio_blk', 'crc32c_generic', 'ext4',
-          'overlay', 'erofs', 'loop']
-SECONDS = 570  # a guest that lasts longer is killed
+          'overlay', 'erofs', 'loop', 'fuse']
+SECONDS = 870  # a guest that lasts longer is killed
 SKIP = 77
 
 # The first program in the guest. Devices: root (9p), s0, s1 … (9p, as in /shares), vda (scratch).
@@ -49,6 +65,9 @@ while read -r tag path; do
 done </shares
 mkdir /r/mnt/scratch /r/run/guest
 mount -t ext4 /r/dev/vda /r/mnt/scratch
+chmod 755 /r/mnt/scratch
+if [ -e /r/dev/vdb ]; then mkdir /r/mnt/btrfs; mount -t btrfs /r/dev/vdb /r/mnt/btrfs; fi
+chmod 666 /r/dev/fuse
 cp /second /command /bin/busybox /r/run/guest/
 ip link set lo up
 exec switch_root /r /run/guest/busybox sh /run/guest/second
@@ -59,6 +78,7 @@ SECOND = r'''
 port=$(echo /dev/vport*p1); port=${port%1}
 /bin/bash /run/guest/command </dev/null >${port}1 2>&1
 echo $? >${port}2
+[ ! -e /tmp/cases.xml ] || cat /tmp/cases.xml >${port}3
 /run/guest/busybox sync
 /run/guest/busybox poweroff -f
 '''
@@ -69,31 +89,75 @@ def skip(why):
     sys.exit(SKIP)
 
 
-def fetch_kernel(cache):
+def apt_environment(suite, cache):
+    """Environment for apt that knows only @suite. Leaves the machine's own apt alone."""
+    home = f'{cache}/apt-{suite}'
+    for folder in 'state/lists/partial', 'cache/archives/partial':
+        os.makedirs(f'{home}/{folder}', exist_ok=True)
+    with open(home + '/sources.list', 'w') as f:
+        f.write(f'deb [signed-by={KEYRING}] {MIRROR} {suite} main\n')
+    with open(home + '/apt.conf', 'w') as f:
+        f.write(f'Dir::Etc::sourcelist "{home}/sources.list";\nDir::Etc::sourceparts "-";\n'
+                f'Dir::Etc::preferencesparts "-";\nDir::State "{home}/state";\n'
+                f'Dir::State::status "/dev/null";\nDir::Cache "{home}/cache";\n'
+                'Acquire::Languages "none";\nAPT::Sandbox::User "root";\n')
+    return dict(os.environ, APT_CONFIG=home + '/apt.conf')
+
+
+def apt(env, *args, **more):
+    done = subprocess.run(args, env=env, capture_output=True, text=True, **more)
+    if done.returncode:
+        skip(f'no kernel for a guest: {" ".join(args)}: {(done.stderr.strip() or "failed").splitlines()[-1]}')
+    return done.stdout
+
+
+def version_key(name):
+    return [int(w) if w.isdigit() else w for w in re.split(r'(\d+)', name)]
+
+
+def find_package(name, env):
+    """The name of the kernel's own package; KERNELS has @name."""
+    if name.endswith('-amd64'):
+        names = apt(env, 'apt-cache', 'depends', '--important', name).split()
+    else:
+        names = apt(env, 'apt-cache', '--names-only', 'search', '^' + re.escape(name)).split()
+    names = [n for n in names if n.startswith('linux-image-') and n.endswith('-amd64') and n != name
+             and not any(word in n for word in NO_KERNELS)]
+    if not names:
+        skip(f'no kernel for a guest: apt knows no {name}')
+    return max(names, key=version_key)
+
+
+def fetch_kernel(cache, name):
     """The directory with the kernel and its modules; fetched if it is not there."""
     for tool in 'qemu-system-x86_64', 'busybox', 'dpkg-deb', 'mke2fs':
         if not shutil.which(tool):
             skip(f'no {tool}')
     os.makedirs(cache, exist_ok=True)
+    place = f'{cache}/{name}'
     with open(cache + '/lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        ready = sorted(glob.glob(cache + '/linux-image-*/modules'))
-        if ready:
-            return os.path.dirname(ready[-1])
+        if os.path.isdir(place):
+            return place
+        package, suite = KERNELS[name]
+        env = os.environ
+        if suite:
+            env = apt_environment(suite, cache)
+            apt(env, 'apt-get', '-qq', 'update')
+        package = find_package(package, env)
         with tempfile.TemporaryDirectory(dir=cache) as work:
-            depends = subprocess.run(['apt-cache', 'depends', '--important', KERNEL],
-                                     capture_output=True, text=True).stdout
-            names = [w for w in depends.split() if w.startswith('linux-image-') and w != KERNEL]
-            if not names:
-                skip(f'apt knows no {KERNEL}, so there is no kernel for a guest')
-            got = subprocess.run(['apt-get', '-qq', '-o', 'APT::Sandbox::User=root', 'download',
-                                  names[0]], cwd=work, capture_output=True, text=True)
-            if got.returncode:
-                skip(f'cannot download {names[0]}: {got.stderr.strip().splitlines()[-1:]}')
-            subprocess.run(['dpkg-deb', '-x', glob.glob(work + '/*.deb')[0], work + '/x'], check=True)
+            fetch = ['apt-get', '-qq', '-o', 'APT::Sandbox::User=root', 'download']
+            apt(env, *fetch, package, cwd=work)
+            # From 6.19 on the package is empty, and these two have what was in it.
+            depends = subprocess.run(['dpkg-deb', '-f', glob.glob(work + '/*.deb')[0], 'Depends'],
+                                     check=True, capture_output=True, text=True).stdout
+            for part in re.findall(r'linux-(?:binary|modules)-[^ ,]+', depends):
+                apt(env, *fetch, part, cwd=work)
+            for deb in glob.glob(work + '/*.deb'):
+                subprocess.run(['dpkg-deb', '-x', deb, work + '/x'], check=True)
             unpack(work + '/x', work + '/k')
-            os.rename(work + '/k', f'{cache}/{names[0]}')
-        return f'{cache}/{names[0]}'
+            os.rename(work + '/k', place)
+    return place
 
 
 def module_name(path):
@@ -109,6 +173,14 @@ def depends_of(data):
             value = data[at + len(key):data.index(b'\0', at + 1)].decode()
             names += value.replace(',', ' ').split()
     return [n.replace('-', '_') for n in names]
+
+
+def without_signature(data):
+    """A module without its signature, which an emulated machine takes tens of ms to check."""
+    if not data.endswith(b'~Module signature appended~\n'):
+        return data
+    size = int.from_bytes(data[-32:-28], 'big')
+    return data[:-40 - size]
 
 
 def unpack(tree, out):
@@ -132,7 +204,7 @@ def unpack(tree, out):
             with open(paths[name], 'rb') as f:
                 data = f.read()
         with open(target, 'wb') as f:
-            f.write(data)
+            f.write(without_signature(data))
         wanted += depends_of(data)
     os.rename(out + '/new', out + '/modules')
 
@@ -183,21 +255,30 @@ def shares_for(paths):
     return [(f's{i}', p) for i, p in enumerate(p for p in sorted(set(paths)) if p.startswith(hidden))]
 
 
+def make_disk(path, *command):
+    with open(path, 'wb') as f:
+        f.truncate(2 << 30)
+    subprocess.run([*command, path], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return path
+
+
 def run(kernel, args, work):
     source = os.environ.get('CAIRN_SOURCE', os.getcwd())
     shares = shares_for([source, os.environ.get('CAIRN_BUILD', source)])
     env = {k: v for k, v in os.environ.items()
            if k.startswith('CAIRN_') or k.endswith('SAN_OPTIONS') or k in ('PATH', 'LC_ALL', 'LANG')}
-    env.update(HOME='/root', TERM='dumb', TMPDIR='/tmp', SCRATCH='/mnt/scratch')
+    env.update(HOME='/root', TERM='dumb', TMPDIR='/tmp', SCRATCH='/mnt/scratch', SCRATCH_DEV='/dev/vda')
+    disks = [make_disk(work + '/disk', 'mke2fs', '-q', '-F', '-t', 'ext4', '-O', 'verity,^has_journal', '-b',
+                       '4096', '-E', 'lazy_itable_init=1,nodiscard')]
+    if args.kernel in WITH_BTRFS and shutil.which('mkfs.btrfs'):
+        args.module.append('btrfs')
+        disks.append(make_disk(work + '/btrfs', 'mkfs.btrfs', '-K'))
+        env.update(SCRATCH_BTRFS='/mnt/btrfs', SCRATCH_BTRFS_DEV='/dev/vdb')
     command = ''.join(f'export {k}={shlex.quote(v)}\n' for k, v in env.items())
     command += 'cd /tmp\nexec ' + shlex.join(args.command) + '\n'
     make_initramfs(kernel, args.module, shares, command, work + '/initramfs')
 
-    with open(work + '/disk', 'wb') as f:
-        f.truncate(2 << 30)
-    subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', '-O', 'verity,^has_journal', '-b', '4096', '-E',
-                    'lazy_itable_init=1,nodiscard', work + '/disk'], check=True)
-    for name in 'output', 'status', 'console':
+    for name in 'output', 'status', 'cases', 'console':
         open(f'{work}/{name}', 'w').close()
 
     qemu = ['qemu-system-x86_64', '-machine', 'q35,usb=off', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp',
@@ -206,9 +287,11 @@ def run(kernel, args, work):
             work + '/initramfs', '-append',
             'console=ttyS0 quiet panic=-1 oops=panic tsc=reliable lpj=4000000 mitigations=off '
             'no_timer_check random.trust_cpu=1 cryptomgr.notests',
-            '-drive', f'file={work}/disk,if=none,id=disk,format=raw,cache=unsafe', '-device',
-            'virtio-blk-pci,drive=disk', '-device', 'virtio-serial-pci']
-    for number, name in (1, 'output'), (2, 'status'):
+            '-device', 'virtio-serial-pci']
+    for number, disk in enumerate(disks):
+        qemu += ['-drive', f'file={disk},if=none,id=disk{number},format=raw,cache=unsafe', '-device',
+                 f'virtio-blk-pci,drive=disk{number}']
+    for number, name in (1, 'output'), (2, 'status'), (3, 'cases'):
         qemu += ['-chardev', f'file,id={name},path={work}/{name}', '-device',
                  f'virtserialport,chardev={name},nr={number}']
     for tag, path in [('root', '/')] + shares:
@@ -222,6 +305,8 @@ def run(kernel, args, work):
 
     with open(work + '/output', 'rb') as f:
         sys.stdout.buffer.write(f.read())
+    if os.path.getsize(work + '/cases'):
+        shutil.copy(work + '/cases', 'cases.xml')
     with open(work + '/status') as f:
         status = f.read().strip()
     if not status.isdigit():
@@ -235,12 +320,13 @@ def run(kernel, args, work):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('-k', '--kernel', choices=KERNELS, default=BASE, help=f'default: {BASE}')
     parser.add_argument('-m', '--module', action='append', default=[], help='one more to load')
     parser.add_argument('command', nargs=argparse.REMAINDER)
     args = parser.parse_args()
     cache = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'),
                          'cairn-guest')
-    kernel = fetch_kernel(cache)
+    kernel = fetch_kernel(cache, args.kernel)
     with tempfile.TemporaryDirectory() as work:
         return run(kernel, args, work)
 

@@ -34,6 +34,9 @@ FROM_FILE = KERNEL >= (6, 12)
 UNESCAPES = KERNEL >= (6, 7)
 VERITY = KERNEL >= (6, 6)
 
+# This runs in a guest of guest.py.
+GUEST = 'SCRATCH' in os.environ
+
 CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 

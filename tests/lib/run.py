@@ -9,6 +9,9 @@ a folder of its own (its working directory and TMPDIR), a time limit, and this e
     CAIRN_SOURCE   the source tree            CAIRN_BUILD   the build that is tested
     PATH           begins with the programs of that build
 
+Those of tests/vm run in a guest (guest.py), all of one kernel in one: `# guest: KERNEL...` in a file names
+the kernels that it is for.
+
 Exit status 0 passes, 77 skips (the last line that was printed says why), anything else fails. A test of
 root has a mount namespace of its own; processes that it leaves behind are killed.
 """
@@ -17,6 +20,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,12 +32,13 @@ import xml.etree.ElementTree
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # Folders below tests/, with the seconds that a file in them may take.
-FOLDERS = {'golden': 300, 'property': 300, 'dropin': 300, 'cli': 300, 'system': 300, 'vm': 600,
+FOLDERS = {'golden': 300, 'property': 300, 'dropin': 300, 'cli': 300, 'system': 300, 'vm': 900,
            'check': 300}
 # Those whose tests take turns: they measure time, mount, or look at the whole source tree.
 SERIAL = {'system', 'vm', 'check'}
-# Those whose tests run as root in a guest with a kernel that has fs-verity.
-GUEST = {'vm'}
+# The tests in a guest, as root, with a kernel that has fs-verity; the kernel for a file that names none.
+GUEST = 'vm'
+GUEST_KERNEL = '6.12'
 
 # The builds: (label, directory, suites and folders that run under it; None: all).
 BUILDS = [
@@ -91,14 +96,46 @@ def folder_tests(label, build, groups, registered):
                 continue
             if not pytest and not os.access(path, os.X_OK):
                 continue
+            if group == GUEST:
+                yield from guest_tests(label, build, entry, path, timeout)
+                continue
             cmd = [path]
             if pytest:
                 cmd = [sys.executable, '-m', 'pytest', '-q', '--tb=short', '-p', 'no:cacheprovider',
                        '--junitxml=cases.xml', '--rootdir', folder, path]
-            if group in GUEST:
-                cmd = [os.path.join(SOURCE, 'tests', 'lib', 'guest.py'), path]
             yield Test(label, build, group, entry.rsplit('.', 1)[0], cmd, timeout,
-                       parallel=group not in SERIAL, pytest=pytest and group not in GUEST)
+                       parallel=group not in SERIAL, pytest=pytest)
+
+
+def guest_tests(label, build, entry, path, timeout):
+    """One for each kernel that the file names; join_guests() puts them together."""
+    with open(path) as f:
+        kernels = re.search(r'^# guest: (.*)$', f.read(), re.M)
+    for kernel in kernels.group(1).split() if kernels else [GUEST_KERNEL]:
+        test = Test(label, build, GUEST, f'{entry[:-3]}@{kernel}', [path], timeout, parallel=False,
+                    pytest=True)
+        test.kernel = kernel
+        yield test
+
+
+def join_guests(tests):
+    """The tests of @tests in guests of the same kernel become one: a boot takes as long as many tests."""
+    joined = {}
+    for test in tests:
+        if test.group != GUEST:
+            yield test
+        elif test.kernel in joined:
+            joined[test.kernel].cmd += test.cmd
+        else:
+            joined[test.kernel] = test
+    for kernel, test in joined.items():
+        test.name = f'{GUEST}/{kernel}'
+        # pytest leaves cases.xml in its working directory, from where guest.py takes it.
+        test.cmd = [os.path.join(SOURCE, 'tests', 'lib', 'guest.py'), '-k', kernel, sys.executable, '-m',
+                    'pytest', '-q', '--tb=short', '-p', 'no:cacheprovider', '--junitxml=cases.xml',
+                    '--rootdir', os.path.join(SOURCE, 'tests', GUEST), '--basetemp',
+                    '/mnt/scratch/pytest', *test.cmd]
+        yield test
 
 
 def collect(names):
@@ -124,7 +161,10 @@ def cases_of(test, path):
                 status, output = 1, what.text or what.get('message', '')
             elif what.tag == 'skipped':
                 status, output = SKIP, what.get('message', '')
-        yield Result(f'{test.name}/{case.get("name")}', status, float(case.get('time')), output)
+        name = case.get('name')
+        if test.group == GUEST:
+            name = case.get('classname') + '/' + name
+        yield Result(f'{test.name}/{name}', status, float(case.get('time')), output)
 
 
 def run(test):
@@ -200,6 +240,9 @@ def main():
     if args.list:
         print('\n'.join(t.name for t in tests))
         return 0
+    tests = list(join_guests(tests))
+    # A shell starts what runs in its background deaf to this, and tests would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     counts = {'passed': 0, 'failed': 0, 'skipped': 0}
     failed = []
     start = time.monotonic()

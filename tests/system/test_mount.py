@@ -20,9 +20,10 @@ import mounting as m  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
 
-HERE = [pytest.param(way, marks=pytest.mark.skipif(m.KERNEL < m.SINCE[way], reason='the kernel is older'))
-        for way in m.WAYS]
-every_way = pytest.mark.parametrize('way', HERE, ids=['descriptor', 'path', 'string', 'merging'])
+# Those that this kernel has; in an emulated guest, where time counts, not one that every kernel has.
+HERE = {name: way for name, way in zip(('descriptor', 'path', 'string', 'merging'), m.WAYS)
+        if m.KERNEL >= m.SINCE[way] and not (way == m.BY_MERGING and m.GUEST and m.KERNEL >= (6, 5))}
+every_way = pytest.mark.parametrize('way', HERE.values(), ids=HERE.keys())
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -95,7 +95,7 @@ def test_cut_short(folder):
     for path, size in zip(paths, (0, 100, 5000, 999999, 0)):
         os.chmod(path, 0o644)
         os.truncate(path, size)
-    assert b'"new_objects":5,' in build(folder).stdout
+    assert b'"new_objects":5,' in build(folder, '--no-cache').stdout
     check(folder / 'store', EXPECTED)
 
 

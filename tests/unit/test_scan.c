@@ -83,7 +83,7 @@ static void add_link(const struct place *p, const char *old, const char *new)
 static int scan_with(const struct place *p, const struct cairn_scan_options *o, struct tree **ret,
 		     struct cairn_error *err)
 {
-	return scan_directory(AT_FDCWD, p->path, o, NULL, ret, NULL, err);
+	return scan_directory(AT_FDCWD, p->path, o, NULL, NULL, ret, NULL, err);
 }
 
 static struct tree *scan(const struct place *p, unsigned int flags, unsigned int jobs)
@@ -283,7 +283,7 @@ static void test_contents(void **state)
 		add_file(p, name, data, sizes[i]);
 		bytes += sizes[i];
 	}
-	assert_int_equal(scan_directory(AT_FDCWD, p->path, &both, NULL, &t, &res, NULL), 0);
+	assert_int_equal(scan_directory(AT_FDCWD, p->path, &both, NULL, NULL, &t, &res, NULL), 0);
 	assert_int_equal(res.files, ARRAY_SIZE(sizes));
 	assert_int_equal(res.bytes, bytes);
 	assert_int_equal(t->algs, both.algs);
@@ -494,9 +494,9 @@ static void test_root(void **state)
 
 	/* Below a descriptor, whatever the working directory is. */
 	add_directory(p, "d");
-	assert_int_equal(
-		scan_directory(p->fd, "d", &(struct cairn_scan_options){0}, NULL, &t, NULL, NULL),
-		0);
+	assert_int_equal(scan_directory(p->fd, "d", &(struct cairn_scan_options){0}, NULL, NULL, &t,
+					NULL, NULL),
+			 0);
 	tree_free(t);
 }
 

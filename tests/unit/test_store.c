@@ -216,7 +216,7 @@ static void test_algorithm(void **state)
 	assert_int_equal(s->alg, CAIRN_SHA512);
 	assert_true(s->alg_fixed);
 	store_close(s);
-	write_file(fd, "meta.json", "{\"algorithm\": \"fsverity-sha3-12\"}", 34);
+	write_file(fd, "meta.json", "{\"version\":1,\"algorithm\":\"fsverity-sha3-12\"}", 44);
 	assert_refused(p->path, 0, -ENOTSUP);
 	unlinkat(fd, "meta.json", 0);
 
@@ -232,6 +232,80 @@ static void test_algorithm(void **state)
 	assert_false(s->empty);
 	store_close(s);
 	close(fd);
+}
+
+/* --- making ---------------------------------------------------------------------------------- */
+
+static void test_init(void **state)
+{
+	const struct place *p = *state;
+	struct cairn_store_config c = {.alg = CAIRN_SHA512, .format = 2, .formats = 2, .secure = 0};
+	struct cairn_store *s = NULL;
+	struct cairn_error err;
+	struct stat st;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/a/b/", p->path); /* and what is above it */
+	assert_int_equal(store_init(path, &c, &s, &err), 1);
+	assert_int_equal(s->alg, CAIRN_SHA512);
+	assert_int_equal(s->meta.format, 2);
+	assert_int_equal(s->meta.formats, 6);
+	assert_false(s->secure);
+	fstat(s->dirfd, &st);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	store_close(s);
+
+	assert_int_equal(store_init(path, NULL, &s, &err), 0); /* whatever it is */
+	store_close(s);
+	assert_int_equal(store_init(path, &c, &s, &err), 0);
+	store_close(s);
+	c.formats = 1;
+	assert_int_equal(store_init(path, &c, &s, &err), -EEXIST);
+	c.formats = 0;
+	c.alg = CAIRN_SHA256;
+	assert_int_equal(store_init(path, &c, &s, &err), -EEXIST);
+	assert_int_equal(err.kind, CAIRN_ERROR_USAGE);
+	c.alg = 0;
+	c.secure = 1;
+	assert_int_equal(store_init(path, &c, &s, &err), -EEXIST);
+
+	/* SHA-512 in the oldest format: no such image. */
+	c = (struct cairn_store_config){.alg = CAIRN_SHA512, .format = 0, .secure = 0};
+	snprintf(path, sizeof(path), "%s/c", p->path);
+	assert_int_equal(store_init(path, &c, &s, &err), -EINVAL);
+}
+
+/* What is no directory where there should be one is told, and never followed. */
+static void test_hostile(void **state)
+{
+	const struct place *p = *state;
+	struct cairn_digest d = digest_of("hello", 5, CAIRN_SHA256);
+	struct cairn_store *s = open_store(p->path, CAIRN_STORE_CREATE);
+	struct cairn_error err;
+	char command[400], object[OBJECT_PATH_MAX];
+
+	assert_int_equal(store_begin(s, NULL), 0);
+	store_close(s);
+	strcpy(object, path_of(&d));
+
+	/* A right object, outside: a link to its directory must not make it ours. */
+	snprintf(command, sizeof(command),
+		 "cd %s && mkdir out && printf hello >out/%s && ln -s ../../out s/objects/%.2s",
+		 p->dir, object + 3, object);
+	assert_int_equal(system(command), 0);
+	s = open_store(p->path, 0);
+	assert_int_equal(store_begin(s, NULL), 0);
+	assert_int_equal(store_has(s, &d, 5, &err), -ENOTDIR);
+	assert_int_equal(store_put(s, &d, "hello", 5, &err), -ENOTDIR);
+	assert_int_equal(store_open_object(s, object, &err), -ELOOP);
+	store_close(s);
+
+	snprintf(command, sizeof(command),
+		 "cd %s/s && rm objects/?? && mv objects ../out2 && ln -s "
+		 "../out2 objects",
+		 p->dir);
+	assert_int_equal(system(command), 0);
+	assert_refused(p->path, 0, -ENOTDIR);
 }
 
 /* --- writing --------------------------------------------------------------------------------- */
@@ -510,7 +584,8 @@ int main(void)
 		TEST(test_create),      TEST(test_recognise),   TEST(test_algorithm),
 		TEST(test_put),         TEST(test_put_sha512),  TEST(test_replace),
 		TEST(test_commit),      TEST(test_no_space),    TEST(test_pending_named),
-		TEST(test_open_object), TEST(test_read_object),
+		TEST(test_open_object), TEST(test_read_object), TEST(test_init),
+		TEST(test_hostile),
 	};
 
 	umask(022);

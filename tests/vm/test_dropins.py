@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """The drop-ins where there is fs-verity: stores that have it, mounts that the kernel verifies.
 
@@ -106,7 +105,3 @@ def test_replaced_object(option, with_verity):
     with pytest.raises(OSError):
         read('mnt', 'big')
     assert read('mnt', 'small') == b'small\n'
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, '-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))

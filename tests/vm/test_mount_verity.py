@@ -1,9 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
-"""Mounts that the kernel verifies: $SCRATCH is a file system with fs-verity.
+"""Mounts that the kernel verifies: $SCRATCH is a file system with fs-verity."""
 
-For tests/lib/guest.py, which boots once for the whole file.
-"""
+# guest: 6.12 6.18
 
 import os
 import re
@@ -275,7 +273,3 @@ def test_image_changed_on_the_disk():
         f.write('3')
     result = m.tool('image', 'mnt', digest=DIGEST)
     assert not result.ok, (result, size)
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '--tb=short', os.path.abspath(__file__)]))

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* Reading contents: from the image, or from an object, verified. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include "fuse/server-internal.h"
+
+/* A fault of an object is the same whichever file it is met in. */
+static uint64_t fault_of(const struct view_object *vo, uint64_t block)
+{
+	return XXH3_64bits_withSeed(vo->path, vo->path_len, block);
+}
+
+static int read_object(struct server *s, const struct call *c, const struct inode *inode,
+		       size_t size, uint64_t offset)
+{
+	struct cairn_error err = {0};
+	uint64_t block = UINT64_MAX;
+	struct reader_object *o;
+	struct view_object vo;
+	struct reader_key key;
+	ssize_t n;
+	int r;
+
+	r = view_object(&s->view, inode, &vo, &err);
+	if (r < 0)
+		return tell_fault(s, c->header->nodeid, c->header->nodeid, &err);
+	key = (struct reader_key){
+		.path = vo.path, .path_len = vo.path_len, .size = inode->size, .digest = vo.digest};
+	r = reader_get(s->reader, &key, &o, &err);
+	if (r < 0)
+		return tell_fault(s, c->header->nodeid, fault_of(&vo, block), &err);
+	n = reader_read(s->reader, o, c->reply->data, size, offset, &block, &err);
+	reader_put(s->reader, o);
+	if (n < 0)
+		return tell_fault(s, c->header->nodeid, fault_of(&vo, block), &err);
+	c->reply->size = (size_t)n;
+	return 0;
+}
+
+int handle_read(struct server *s, const struct call *c)
+{
+	const struct fuse_read_in *in = (const struct fuse_read_in *)c->arg;
+	const size_t size = MIN((size_t)in->size, REPLY_MAX);
+	struct inode inode;
+	int r = handle_inode(s, c->header->nodeid, &inode);
+
+	if (r < 0)
+		return r;
+	if (!S_ISREG(inode.mode))
+		return S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
+	if (in->offset >= inode.size)
+		return 0;
+	if (!view_external(&inode)) {
+		c->reply->size = view_data(&inode, c->reply->data, size, in->offset);
+		return 0;
+	}
+	return s->reader ? read_object(s, c, &inode, size, in->offset) : -EIO;
+}
