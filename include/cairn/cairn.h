@@ -16,6 +16,7 @@
 #include <cairn/features.h>
 #include <cairn/fuse.h>
 #include <cairn/image.h>
+#include <cairn/layer.h>
 #include <cairn/mount.h>
 #include <cairn/oci.h>
 #include <cairn/store.h>
