@@ -116,17 +116,15 @@ int cairn_store_add_image(struct cairn_store *store, const struct cairn_tree *tr
 int cairn_store_tag(struct cairn_store *store, const char *name, const struct cairn_digest *digest,
 		    unsigned int flags, struct cairn_error *err)
 {
-	cleanup_fd int fd = -1;
 	int r = store_check_name(name, err);
 
 	if (!r)
 		r = store_begin(store, err);
 	if (r < 0)
 		return r;
-	fd = store_open_image(store, digest, err);
-	if (fd < 0)
-		return fd;
-	r = store_sync(store, err);
+	r = store_use_image(store, digest, err);
+	if (!r)
+		r = store_sync(store, err);
 	return r < 0 ? r : name_image(store, name, digest, flags & CAIRN_TAG_MOVE, err);
 }
 

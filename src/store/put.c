@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "store/lease.h"
+#include "store/lock.h"
 #include "store/store.h"
 #include "sys/dir.h"
 #include "sys/io.h"
@@ -66,6 +68,32 @@ static int make_meta(struct cairn_store *s, struct cairn_error *err)
 	return r;
 }
 
+/* Keeps collectors from what is not reachable yet: others' by the lock, ours by the lease. Without a lease,
+ * where we may not make one, the lock is respected by ours as well. */
+static int protect(struct cairn_store *s, struct cairn_error *err)
+{
+	int r;
+
+	if (s->lock < 0)
+		s->lock = openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->lock < 0)
+		return error_errno(err, -errno, "open %s", s->path);
+	r = lock_shared(s, s->lock, err);
+	if (r < 0)
+		return r;
+	if (!s->lease)
+		(void)lease_new(s, LEASE_WRITER, &s->lease);
+	return 0;
+}
+
+int store_use(const struct cairn_store *s, const struct cairn_digest *digest,
+	      struct cairn_error *err)
+{
+	int r = s->lease ? lease_note(s->lease, digest) : 0;
+
+	return r < 0 ? error_errno(err, r, "note what is used of %s", s->path) : 0;
+}
+
 int store_begin(struct cairn_store *s, struct cairn_error *err)
 {
 	cleanup_pending struct pending p = PENDING_INIT;
@@ -88,6 +116,9 @@ int store_begin(struct cairn_store *s, struct cairn_error *err)
 			return error_errno(err, s->objects, "open %s", s->objects_path);
 	}
 
+	r = protect(s, err);
+	if (r < 0)
+		return r;
 	r = pending_open(s->objects, TEMPORARY_PREFIX, OBJECT_MODE, &p);
 	if (r < 0)
 		return error_errno(err, r, "write to %s", s->objects_path);
@@ -139,6 +170,9 @@ int store_has(const struct cairn_store *s, const struct cairn_digest *digest, ui
 	int r;
 
 	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	r = store_use(s, digest, err);
+	if (r < 0)
+		return r;
 	r = check_prefix(s, path, digest->bytes[0]);
 	if (r <= 0)
 		return r < 0 ? failed(err, r, "look up", path) : 0;
@@ -204,6 +238,8 @@ int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_di
 
 	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
 	r = seal(s, p, digest, path, err);
+	if (!r)
+		r = store_use(s, digest, err);
 	if (r < 0)
 		return r;
 

@@ -28,7 +28,7 @@
 #include "sys/pending.h"
 
 struct cairn_store {
-	int dirfd;          /* the directory that was named, locked shared (repository §4) */
+	int dirfd;          /* the directory that was named */
 	int objects;        /* the directory with xx/ in it; -1: not made yet */
 	char *path;         /* as it was named, on the heap */
 	char *objects_path; /* path of the objects, on the heap */
@@ -46,8 +46,10 @@ struct cairn_store {
 
 	/* Found out by store_begin(). */
 	bool begun;
-	bool set_mode;            /* the umask takes bits of 0644 away */
-	bool verity;              /* objects get fs-verity */
+	int lock;            /* the directory again, locked shared (lock.h); -1: not begun */
+	struct lease *lease; /* what we use is kept (lease.h); NULL: only the lock sees to that */
+	bool set_mode;       /* the umask takes bits of 0644 away */
+	bool verity;         /* objects get fs-verity */
 	_Atomic uint64_t made[4]; /* bit xx: directory xx is there, and is one */
 };
 
@@ -60,6 +62,11 @@ void store_close(struct cairn_store *s);
 int store_init(const char *path, const struct cairn_store_config *config, struct cairn_store **ret,
 	       struct cairn_error *err);
 void store_info(const struct cairn_store *s, struct cairn_store_info *ret);
+
+/* Opens STORE/cairn, or @sub in it, where all that is ours lies; what is below it can be deleted at any time
+ * without loss. @mode: of @sub, if it may be made, less the umask; 0: only if it is there. Returns a
+ * descriptor; -ENOENT: it is not there, or the store is a bare one, which has none. */
+int store_own_dir(const struct cairn_store *s, const char *sub, unsigned int mode);
 
 /* Reads meta.json, if there is one, into @s. */
 int store_read_meta(struct cairn_store *s, struct cairn_error *err);
@@ -75,6 +82,11 @@ int store_make_directory(const char *path, bool bare);
 /* Makes the store ready to be filled, and finds out what its file system can. Returns 0; -EROFS: it
  * was opened read-only; or another negative errno. */
 int store_begin(struct cairn_store *s, struct cairn_error *err);
+
+/* Notes that the object must stay until the store is closed (lease.h), if it is there. To be called before
+ * it is looked for; store_has() and store_commit() do that themselves. Returns 0 or a negative errno. */
+int store_use(const struct cairn_store *s, const struct cairn_digest *digest,
+	      struct cairn_error *err);
 
 /* Whether the object is there, by promise 3. Returns 1, 0 or a negative errno. */
 int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,

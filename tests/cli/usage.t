@@ -30,6 +30,7 @@ The program by itself.
     refs        list the names of images and streams in a store
     tag         give names to an image in a store
     untag       take names from images in a store
+    gc          remove from a store what nothing names
     store       make a store, and tell what one is
     oci         look at container images in registries and layouts
     version     print the version

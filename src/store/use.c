@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* Keeping an image that is in the store already, with all that it needs, from being collected. */
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "erofs/reader.h"
+#include "store/names.h"
+#include "tree/tree.h"
+
+struct use {
+	struct cairn_store *store;
+	struct cairn_error *err;
+};
+
+static int use_object(void *arg, const struct image_object *o)
+{
+	const struct use *use = (const struct use *)arg;
+	struct cairn_store *s = use->store;
+	struct cairn_digest digest = {.alg = s->alg};
+	char path[OBJECT_PATH_MAX];
+	int r;
+
+	if (o->digest_size != cairn_digest_size(s->alg))
+		return 0; /* it is not by its digest that it has an object here */
+	memcpy(digest.bytes, o->digest, o->digest_size);
+	r = store_has(s, &digest, o->size, use->err);
+	if (r)
+		return MIN(r, 0);
+	object_path(path, o->digest, o->digest_size);
+	return error_set(use->err, -ENOENT, CAIRN_ERROR_SYSTEM, "its object %s is missing in %s",
+			 path, s->path);
+}
+
+int store_use_image(struct cairn_store *s, const struct cairn_digest *id, struct cairn_error *err)
+{
+	struct use use = {s, err};
+	struct image image;
+	char hex[CAIRN_DIGEST_HEX_MAX];
+	cleanup_fd int fd = -1;
+	struct stat st;
+	void *data;
+	int r = store_use(s, id, err);
+
+	if (r < 0)
+		return r;
+	fd = store_open_image(s, id, err);
+	if (fd < 0)
+		return fd;
+	cairn_digest_to_hex(id, hex);
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, -errno, "read image %s", hex);
+	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		return error_errno(err, -errno, "read image %s", hex);
+	r = image_open(&image, data, (uint64_t)st.st_size, err);
+	if (!r)
+		r = image_objects(&image, use_object, &use, err);
+	if (r < 0)
+		error_prepend(err, "image %s", hex);
+	munmap(data, (size_t)st.st_size);
+	return r;
+}
