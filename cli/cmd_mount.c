@@ -181,6 +181,7 @@ static int mount_it(const struct args *a, struct mount_args *m, const struct sto
 						    .stores = stores,
 						    .check = check,
 						    .foreground = a->foreground,
+						    .image_fd = fd,
 						    .image = image,
 						    .target = target,
 						    .report = report,
@@ -248,13 +249,10 @@ static const char *memory_of(const struct store_list *stores, char *path, size_t
 }
 
 static int run_with(const struct args *a, struct mount_args *m, const struct store_list *stores,
-		    const char *image, const char *target)
+		    int fd, const char *image, const char *target)
 {
-	int fd cleanup_fd = open(image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int idmap_fd cleanup_fd = -1;
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, image);
 	if (m->idmap) {
 		idmap_fd = open_idmap(m->idmap);
 		if (idmap_fd < 0)
@@ -276,6 +274,7 @@ static int run(const struct command *self, int argc, char **argv)
 	struct args a = {0};
 	struct mount_args m = {.options.verity = CAIRN_VERITY_TRY};
 	struct store_list stores cleanup_stores = {0};
+	struct image_found image cleanup_image = {.fd = -1};
 	const char *basedirs[2 * OPT_LIST_MAX];
 	char memory[PATH_MAX];
 	size_t nr_basedirs = 0;
@@ -294,12 +293,16 @@ static int run(const struct command *self, int argc, char **argv)
 	settle_digest(&m);
 	if (!m.options.upperdir != !m.options.workdir)
 		return talk_usage("-o upperdir and -o workdir go together");
-	if (!a.stores.nr && !m.basedirs.nr)
-		return talk_usage("needs --store or -o basedir=");
 
-	status = store_list_open(&a.stores, &stores);
+	status = image_find(argv[1], &a.stores, &image);
 	if (status != EXIT_DONE)
 		return status;
+	if (!image.store && !a.stores.nr && !m.basedirs.nr)
+		return talk_usage("needs --store or -o basedir=");
+	status = image_stores(&image, &a.stores, &stores);
+	if (status != EXIT_DONE)
+		return status;
+	a.no_check |= image.whole;
 	if (a.spec && a.backend > CAIRN_BACKEND_KERNEL)
 		return talk_usage("--spec is about the kernel's mounts");
 	for (unsigned int i = 0; i < stores.nr; i++)
@@ -309,7 +312,7 @@ static int run(const struct command *self, int argc, char **argv)
 	m.options.basedirs = basedirs;
 	m.options.nr_basedirs = nr_basedirs;
 	m.options.memory = memory_of(&stores, memory, sizeof(memory));
-	return run_with(&a, &m, &stores, argv[1], argv[2]);
+	return run_with(&a, &m, &stores, image.fd, argv[1], argv[2]);
 }
 
 const struct command cmd_mount = {
