@@ -32,6 +32,8 @@ The program by itself.
     untag       take names from images in a store
     gc          remove from a store what nothing names
     store       make a store, and tell what one is
+    pull        bring a container image into a store
+    convert     make a zstd:chunked layer of a tar archive
     oci         look at container images in registries and layouts
     version     print the version
     help        tell what there is
