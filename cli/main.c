@@ -32,6 +32,7 @@ const struct command *const commands[] = {
 	&cmd_refs,
 	&cmd_tag,
 	&cmd_untag,
+	&cmd_fsck,
 	&cmd_gc,
 	&cmd_store,
 	&cmd_store_init,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * Keeping a store in order: removing what nothing names (docs/design/gc.md).
+ * Keeping a store in order: removing what nothing names (docs/design/gc.md), finding and mending damage
+ * (docs/design/fsck.md).
  */
 #ifndef CAIRN_MAINTAIN_H
 #define CAIRN_MAINTAIN_H
@@ -57,6 +58,74 @@ struct cairn_gc_result {
  * what its name says; or another negative errno. */
 CAIRN_API int cairn_store_gc(struct cairn_store *store, const struct cairn_gc_options *options,
 			     struct cairn_gc_result *ret, struct cairn_error *err);
+
+/* --- checking and mending -------------------------------------------------------------------- */
+
+enum cairn_fsck_flags {
+	CAIRN_FSCK_METADATA_ONLY = 1 << 0, /* do not read the contents of objects */
+	CAIRN_FSCK_REPAIR = 1 << 1,        /* mend what can be; without it nothing is written */
+	/* Only read the contents, on from where the last scrub stopped; where this one stops is noted. */
+	CAIRN_FSCK_SCRUB = 1 << 2,
+};
+
+enum cairn_damage {
+	CAIRN_DAMAGE_OBJECT = 1,  /* its content does not have its digest, or cannot be read */
+	CAIRN_DAMAGE_MISSING = 2, /* an image or stream needs it, and it is not there */
+	CAIRN_DAMAGE_VERITY = 3,  /* right, but without the fs-verity that it must have */
+	CAIRN_DAMAGE_IMAGE = 4,   /* malformed, or not canonical */
+	CAIRN_DAMAGE_STREAM = 5,  /* malformed */
+	CAIRN_DAMAGE_NAME = 6,    /* an entry or reference that is malformed or leads nowhere */
+	CAIRN_DAMAGE_STRAY = 7,   /* something that must not be where it is */
+	CAIRN_DAMAGE_LEFTOVER =
+		8, /* of a process that died; harmless, the next collection takes it */
+};
+
+/* What an object is needed for. */
+struct cairn_use {
+	const char *image; /* digest of the image, in hexadecimal; or the name of the stream */
+	const char *path;  /* in the image; NULL: the image itself, or a stream */
+};
+
+struct cairn_finding {
+	enum cairn_damage kind;
+	const char *name;             /* digest in hexadecimal, or path below the store */
+	const char *text;             /* what is wrong, a few words */
+	const struct cairn_use *uses; /* of objects: what is hurt */
+	size_t nr_uses;
+	int repaired; /* it is right now */
+};
+
+struct cairn_fsck_options {
+	unsigned int flags; /* enum cairn_fsck_flags */
+	unsigned int jobs;
+	struct cairn_store *const *from; /* REPAIR: where right objects may be found */
+	size_t nr_from;
+	uint64_t rate; /* SCRUB: bytes a second; 0: as fast as can be */
+	/* Gets every finding, objects in order of their digests. Returns 0 or a negative errno. */
+	int (*finding)(void *arg, const struct cairn_finding *finding);
+	void *arg;
+	cairn_progress_fn progress; /* may be NULL: objects and bytes read, and all of them */
+	void *progress_arg;
+};
+
+struct cairn_fsck_result {
+	uint64_t objects; /* looked at */
+	uint64_t bytes;   /* of them, read */
+	uint64_t images, streams, refs;
+	uint64_t damage;    /* findings but leftovers */
+	uint64_t leftovers; /* of them harmless */
+	uint64_t repaired;  /* of `damage` */
+	int complete;       /* 0: a scrub that has not come to the end */
+};
+
+/* Checks everything in a store: the content of each object against its name, its fs-verity, every image,
+ * stream and reference, and that everything that these need is there. Reads only, unless REPAIR is given:
+ * then a bad object is put aside (STORE/cairn/quarantine), and the right one, if a store of @options has
+ * it, takes its place after it was verified.
+ * @ret: may be NULL. Returns 0, whatever was found: see @ret; -ECANCELED; or a negative errno when the
+ * store cannot be checked. */
+CAIRN_API int cairn_store_fsck(struct cairn_store *store, const struct cairn_fsck_options *options,
+			       struct cairn_fsck_result *ret, struct cairn_error *err);
 
 #ifdef __cplusplus
 }

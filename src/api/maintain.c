@@ -14,11 +14,13 @@
 
 #include "base/error.h"
 #include "mount/mount.h"
+#include "store/fsck.h"
 #include "store/gc.h"
 #include "store/keyset.h"
 #include "sys/io.h"
 
-#define GC_FLAGS (CAIRN_GC_DRY_RUN | CAIRN_GC_EMPTY)
+#define GC_FLAGS   (CAIRN_GC_DRY_RUN | CAIRN_GC_EMPTY)
+#define FSCK_FLAGS (CAIRN_FSCK_METADATA_ONLY | CAIRN_FSCK_REPAIR | CAIRN_FSCK_SCRUB)
 
 #define TABLE_MAX (256u << 20) /* bytes of a mount table: fs.mount-max of 2 KiB */
 
@@ -99,4 +101,19 @@ int cairn_store_gc(struct cairn_store *store, const struct cairn_gc_options *opt
 	if (options->flags & ~(unsigned int)GC_FLAGS)
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "collect: unknown flags");
 	return store_gc(store, options, mounted_images, ret ? ret : &result, err);
+}
+
+int cairn_store_fsck(struct cairn_store *store, const struct cairn_fsck_options *options,
+		     struct cairn_fsck_result *ret, struct cairn_error *err)
+{
+	static const struct cairn_fsck_options defaults = {0};
+	struct cairn_fsck_result result;
+
+	if (!options)
+		options = &defaults;
+	if (options->flags & ~(unsigned int)FSCK_FLAGS ||
+	    (options->flags & CAIRN_FSCK_SCRUB && options->flags & CAIRN_FSCK_METADATA_ONLY))
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 "check: unknown flags, or flags that exclude each other");
+	return store_fsck(store, options, ret ? ret : &result, err);
 }

@@ -265,6 +265,24 @@ int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_di
 	return r < 0 ? failed(err, r, "publish", path) : 1;
 }
 
+int store_replace(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		  struct cairn_error *err)
+{
+	char path[OBJECT_PATH_MAX];
+	int r;
+
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	r = seal(s, p, digest, path, err);
+	if (!r)
+		r = store_use(s, digest, err);
+	if (r < 0)
+		return r;
+	r = make_prefix(s, path, digest->bytes[0], false);
+	if (!r)
+		r = pending_replace(p, path);
+	return r < 0 ? failed(err, r, "publish", path) : 0;
+}
+
 int store_put(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
 	      size_t size, struct cairn_error *err)
 {

@@ -103,6 +103,11 @@ int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn
 int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
 		 uint64_t size, struct cairn_error *err);
 
+/* Gives a pending file, whose content has @digest, the name of the object in place of what has it. Takes @p
+ * over as store_commit() does. Returns 0 or a negative errno. */
+int store_replace(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		  struct cairn_error *err);
+
 /* Makes what was written durable. Returns 0 or a negative errno, which is also that of a write that
  * failed behind our back. */
 int store_sync(const struct cairn_store *s, struct cairn_error *err);

@@ -30,10 +30,9 @@ The program by itself.
     refs        list the names of images and streams in a store
     tag         give names to an image in a store
     untag       take names from images in a store
+    fsck        find damage in a store, and mend it
     gc          remove from a store what nothing names
     store       make a store, and tell what one is
-    pull        bring a container image into a store
-    convert     make a zstd:chunked layer of a tar archive
     oci         look at container images in registries and layouts
     version     print the version
     help        tell what there is
