@@ -32,6 +32,7 @@ The program by itself.
     untag       take names from images in a store
     store       make a store, and tell what one is
     pull        bring a container image into a store
+    push        send a container image from a store to a registry
     convert     make a zstd:chunked layer of a tar archive
     oci         look at container images in registries and layouts
     version     print the version
