@@ -16,12 +16,14 @@ extern const struct command cmd_export_dir;
 extern const struct command cmd_help;
 extern const struct command cmd_ls;
 extern const struct command cmd_measure;
+extern const struct command cmd_missing;
 extern const struct command cmd_mount;
 extern const struct command cmd_objects;
 extern const struct command cmd_tar;
 extern const struct command cmd_store;
 extern const struct command cmd_store_info;
 extern const struct command cmd_store_init;
+extern const struct command cmd_store_parents;
 extern const struct command cmd_umount;
 extern const struct command cmd_version;
 

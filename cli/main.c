@@ -11,10 +11,17 @@
 #include "cmd.h"
 
 const struct command *const commands[] = {
-	&cmd_build,      &cmd_digest,  &cmd_mount,   &cmd_umount,     &cmd_ls,
-	&cmd_dump,       &cmd_objects, &cmd_cat,     &cmd_export_dir, &cmd_tar,
-	&cmd_diff,       &cmd_check,   &cmd_measure, &cmd_store,      &cmd_store_init,
-	&cmd_store_info, &cmd_version, &cmd_help,    &cmd_completion, NULL,
+	&cmd_build,      &cmd_digest,
+	&cmd_mount,      &cmd_umount,
+	&cmd_ls,         &cmd_dump,
+	&cmd_objects,    &cmd_missing,
+	&cmd_cat,        &cmd_export_dir,
+	&cmd_tar,        &cmd_diff,
+	&cmd_check,      &cmd_measure,
+	&cmd_store,      &cmd_store_init,
+	&cmd_store_info, &cmd_store_parents,
+	&cmd_version,    &cmd_help,
+	&cmd_completion, NULL,
 };
 
 static const struct command *find_or_alias(const char *word)

@@ -82,6 +82,7 @@ static void cell_text(struct out *o, const struct cell *c, unsigned int width)
 		digest_text(o, c->digest);
 		break;
 	case CELL_XATTRS:
+	case CELL_NAMES:
 		out_printf(o, "%zu", c->len);
 		break;
 	}
@@ -168,6 +169,17 @@ static void json_xattrs(struct out *o, const struct cairn_xattr *x, size_t nr)
 	out_put(o, "]", 1);
 }
 
+static void json_names(struct out *o, const char *const *names, size_t nr)
+{
+	out_put(o, "[", 1);
+	for (size_t i = 0; i < nr; i++) {
+		if (i)
+			out_put(o, ",", 1);
+		out_json_string(o, names[i], strlen(names[i]));
+	}
+	out_put(o, "]", 1);
+}
+
 static void json_value(struct out *o, const struct cell *c)
 {
 	switch (c->type) {
@@ -203,6 +215,9 @@ static void json_value(struct out *o, const struct cell *c)
 		break;
 	case CELL_XATTRS:
 		json_xattrs(o, c->xattrs, c->len);
+		break;
+	case CELL_NAMES:
+		json_names(o, c->names, c->len);
 		break;
 	}
 }

@@ -18,6 +18,7 @@ The program by itself.
     ls          list the names in an image
     dump        print a tree as composefs-dump(5) text
     objects     list the objects that images need
+    missing     list the objects that images need and a store lacks
     cat         print files of an image, verified
     export-dir  write the tree of an image as files, verified
     tar         write the tree of an image as a tar stream, verified
