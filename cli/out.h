@@ -71,7 +71,7 @@ enum cell_type {
 	CELL_TIME,    /* seconds since 1970; text in UTC, JSON a number */
 	CELL_DIGEST,  /* hexadecimal */
 	CELL_XATTRS,  /* JSON: array of {"name", "value"} */
-	CELL_NAMES,   /* text: their number; JSON: array of strings */
+	CELL_NAMES,   /* text parted by commas; JSON: array of strings */
 };
 
 struct cell {

@@ -48,6 +48,16 @@ static void digest_text(struct out *o, const struct cairn_digest *digest)
 	out_put(o, hex, cairn_digest_to_hex(digest, hex));
 }
 
+static void names_text(struct out *o, const struct cell *c)
+{
+	for (size_t i = 0; i < c->len; i++) {
+		out_puts(o, i ? "," : "");
+		out_name(o, c->names[i], strlen(c->names[i]));
+	}
+	if (!c->len)
+		out_puts(o, "-");
+}
+
 static void cell_text(struct out *o, const struct cell *c, unsigned int width)
 {
 	switch (c->type) {
@@ -82,8 +92,10 @@ static void cell_text(struct out *o, const struct cell *c, unsigned int width)
 		digest_text(o, c->digest);
 		break;
 	case CELL_XATTRS:
-	case CELL_NAMES:
 		out_printf(o, "%zu", c->len);
+		break;
+	case CELL_NAMES:
+		names_text(o, c);
 		break;
 	}
 }
@@ -173,8 +185,7 @@ static void json_names(struct out *o, const char *const *names, size_t nr)
 {
 	out_put(o, "[", 1);
 	for (size_t i = 0; i < nr; i++) {
-		if (i)
-			out_put(o, ",", 1);
+		out_puts(o, i ? "," : "");
 		out_json_string(o, names[i], strlen(names[i]));
 	}
 	out_put(o, "]", 1);
