@@ -253,6 +253,15 @@ int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_di
 	return r < 0 ? failed(err, r, "publish", path) : 1;
 }
 
+int store_link(struct cairn_store *s, const char *from, const struct cairn_digest *digest)
+{
+	char path[OBJECT_PATH_MAX];
+
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	return !make_prefix(s, path, digest->bytes[0], false) &&
+	       !linkat(AT_FDCWD, from, s->objects, path, AT_SYMLINK_FOLLOW);
+}
+
 int store_put(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
 	      size_t size, struct cairn_error *err)
 {

@@ -111,6 +111,30 @@ int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn
 int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
 		 uint64_t size, struct cairn_error *err);
 
+/* Gives the file at @path, such as /proc/self/fd/N, the name of the object @digest as well. Returns 1; 0:
+ * it cannot have that (another file system, too many names, not ours), or the name is taken. */
+int store_link(struct cairn_store *s, const char *path, const struct cairn_digest *digest);
+
+/* A file elsewhere that has the content of an object. */
+struct store_source {
+	int fd;                     /* read-only */
+	struct cairn_digest digest; /* of either algorithm */
+	uint64_t size;
+	bool link;              /* it may become the object itself, if it is like one */
+	int (*tick)(void *arg); /* called now and then; a negative errno ends it; may be NULL */
+	void *arg;
+};
+
+struct store_imported {
+	struct cairn_digest digest; /* of the store's algorithm */
+	bool cloned, linked;
+};
+
+/* Adds the object, after the bytes were found to have the source's digest. Returns 1: it is new; 0: it
+ * was there; -EILSEQ (kind DIGEST): they have not; or another negative errno. */
+int store_import(struct cairn_store *s, const struct store_source *source,
+		 struct store_imported *ret, struct cairn_error *err);
+
 /* Makes what was written durable. Returns 0 or a negative errno, which is also that of a write that
  * failed behind our back. */
 int store_sync(const struct cairn_store *s, struct cairn_error *err);
