@@ -32,6 +32,7 @@ struct lack {
 
 struct search {
 	const struct store_list *stores;
+	const struct opt_list *places; /* of images that are no files */
 	struct arena arena;
 	struct lack *lacks;
 	size_t nr, max;
@@ -114,7 +115,7 @@ static int search(struct search *s, int nr, char **names)
 {
 	for (int i = 0; i < nr; i++) {
 		struct cairn_tree *tree cleanup_tree = NULL;
-		int status = source_tree(names[i], &tree), r;
+		int status = source_tree(names[i], s->places, &tree), r;
 
 		if (status != EXIT_DONE)
 			return status;
@@ -129,7 +130,7 @@ static int run(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
 	struct store_list stores cleanup_stores = {0};
-	struct search s = {.stores = &stores};
+	struct search s = {.stores = &stores, .places = &a.stores};
 	int nr = opt_parse(self, argc, argv, &a), status, r = 0;
 
 	if (nr < 0)

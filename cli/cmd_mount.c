@@ -100,10 +100,10 @@ static void mounted_row(const struct args *a, const char *image, const char *tar
 			cells);
 }
 
-static int mount_image(const struct args *a, struct mount_args *m, int fd, const char *image,
-		       const char *target)
+static int mount_image(const struct args *a, struct mount_args *m, const struct image_found *found,
+		       const char *image, const char *target)
 {
-	const bool check = !a->no_check && !m->digest.alg;
+	const bool check = m->options.flags & CAIRN_MOUNT_CHECK_IMAGE && !m->digest.alg;
 	struct cairn_mount_result res = {0};
 	struct cairn_error err = {0};
 	struct busy busy;
@@ -111,7 +111,7 @@ static int mount_image(const struct args *a, struct mount_args *m, int fd, const
 
 	busy_start(&busy, m->options.flags & CAIRN_MOUNT_VERIFY_OBJECTS ? "verifying" : "checking",
 		   false);
-	r = cairn_mount(fd, target, &m->options, &res, &err);
+	r = cairn_mount(found->fd, target, &m->options, &res, &err);
 	busy_stop(&busy);
 	if (r < 0)
 		return talk_error(r, &err, image);
@@ -194,14 +194,11 @@ static const char *memory_of(const struct store_list *stores, char *path, size_t
 	return NULL;
 }
 
-static int run_with(const struct args *a, struct mount_args *m, const char *image,
-		    const char *target)
+static int run_with(const struct args *a, struct mount_args *m, const struct image_found *found,
+		    const char *image, const char *target)
 {
-	int fd cleanup_fd = open(image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int idmap_fd cleanup_fd = -1;
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, image);
 	if (m->idmap) {
 		idmap_fd = open_idmap(m->idmap);
 		if (idmap_fd < 0)
@@ -211,11 +208,11 @@ static int run_with(const struct args *a, struct mount_args *m, const char *imag
 	m->options.image_name = image;
 	m->options.require = (enum cairn_state)a->require;
 	m->options.jobs = jobs_of(a->jobs);
-	if (!a->no_check)
+	if (!a->no_check && !found->whole)
 		m->options.flags |= CAIRN_MOUNT_CHECK_IMAGE;
 	if (a->verify || a->require == CAIRN_CHECKED)
 		m->options.flags |= CAIRN_MOUNT_VERIFY_OBJECTS;
-	return a->spec ? print_spec(m, fd, image) : mount_image(a, m, fd, image, target);
+	return a->spec ? print_spec(m, found->fd, image) : mount_image(a, m, found, image, target);
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -224,6 +221,7 @@ static int run(const struct command *self, int argc, char **argv)
 	struct mount_args m = {.options.verity = CAIRN_VERITY_TRY};
 	struct store_list stores cleanup_stores = {0};
 	const char *basedirs[8 * OPT_LIST_MAX];
+	struct image_found image cleanup_image = {.fd = -1};
 	char memory[PATH_MAX];
 	size_t nr_basedirs = 0;
 	int status, nr = opt_parse(self, argc, argv, &a);
@@ -241,10 +239,14 @@ static int run(const struct command *self, int argc, char **argv)
 	settle_digest(&m);
 	if (!m.options.upperdir != !m.options.workdir)
 		return talk_usage("-o upperdir and -o workdir go together");
-	if (!a.stores.nr && !m.basedirs.nr)
-		return talk_usage("needs --store or -o basedir=");
 
-	status = store_list_open(&a.stores, &stores);
+	status = image_find(argv[1], &a.stores, &image);
+	if (status != EXIT_DONE)
+		return status;
+	if (!image.store && !a.stores.nr && !m.basedirs.nr)
+		status = talk_usage("needs --store or -o basedir=");
+	else
+		status = image_stores(&image, &a.stores, &stores);
 	if (status != EXIT_DONE)
 		return status;
 	if (a.backend == BACKEND_FUSE && a.require == CAIRN_ENFORCED) {
@@ -257,8 +259,10 @@ static int run(const struct command *self, int argc, char **argv)
 	if (a.backend == BACKEND_FUSE)
 		return mount_fuse(&(struct mount_fuse_args){.options = &m,
 							    .stores = &stores,
-							    .check = !a.no_check && !m.digest.alg,
+							    .check = !a.no_check && !m.digest.alg &&
+								     !image.whole,
 							    .foreground = a.foreground,
+							    .image_fd = image.fd,
 							    .image = argv[1],
 							    .target = argv[2]});
 	for (unsigned int i = 0; i < stores.nr; i++)
@@ -269,7 +273,7 @@ static int run(const struct command *self, int argc, char **argv)
 	m.options.basedirs = basedirs;
 	m.options.nr_basedirs = nr_basedirs;
 	m.options.memory = memory_of(&stores, memory, sizeof(memory));
-	return run_with(&a, &m, argv[1], argv[2]);
+	return run_with(&a, &m, &image, argv[1], argv[2]);
 }
 
 const struct command cmd_mount = {

@@ -194,15 +194,12 @@ static int start(const struct mount_fuse_args *a, pid_t *ret_pid)
 		.digest = m->digest,
 		.log = tell,
 	};
-	int fd cleanup_fd = open(a->image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	char name[sizeof("composefs:") + CAIRN_DIGEST_HEX_MAX];
 	struct cairn_digest digest;
 	struct cairn_error err = {0};
 	int r;
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, a->image);
-	r = find_digest(a, fd, &digest);
+	r = find_digest(a, a->image_fd, &digest);
 	if (r != EXIT_DONE)
 		return r;
 	options.digest = &digest;
@@ -215,7 +212,7 @@ static int start(const struct mount_fuse_args *a, pid_t *ret_pid)
 						ARRAY_SIZE(stores) - options.nr_stores);
 	for (unsigned int i = 0; i < bare.nr; i++)
 		stores[options.nr_stores++] = bare.store[i];
-	r = cairn_fuse_mount(fd, a->target, &options, ret_pid, &err);
+	r = cairn_fuse_mount(a->image_fd, a->target, &options, ret_pid, &err);
 	if (r >= 0)
 		return EXIT_DONE;
 	r = talk_error(r, &err, a->image);

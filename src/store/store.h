@@ -50,6 +50,8 @@ struct cairn_store {
 	struct cairn_store *parents[STORE_PARENTS_MAX];
 	unsigned int nr_parents;
 
+	const void *filled_from; /* the tree whose objects have all just been put in or found */
+
 	/* Found out by store_begin(). */
 	bool begun;
 	bool set_mode;            /* the umask takes bits of 0644 away */
@@ -138,6 +140,9 @@ int store_import(struct cairn_store *s, const struct store_source *source,
 /* Makes what was written durable. Returns 0 or a negative errno, which is also that of a write that
  * failed behind our back. */
 int store_sync(const struct cairn_store *s, struct cairn_error *err);
+
+/* The digest of the content of the regular file open at @fd, computed. Returns 0 or a negative errno. */
+int store_digest_fd(int fd, enum cairn_alg alg, struct cairn_digest *ret);
 
 /* As cairn_store_open_object() and cairn_store_read_object(). */
 int store_open_object(const struct cairn_store *s, const char *object_path,
