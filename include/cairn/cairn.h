@@ -19,6 +19,7 @@
 #include <cairn/names.h>
 #include <cairn/oci.h>
 #include <cairn/store.h>
+#include <cairn/transfer.h>
 #include <cairn/tree.h>
 #include <cairn/version.h>
 

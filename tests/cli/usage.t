@@ -31,6 +31,9 @@ The program by itself.
     tag         give names to an image in a store
     untag       take names from images in a store
     store       make a store, and tell what one is
+    copy        copy an image and its contents into another store
+    fetch       bring an image and its contents from a web server
+    export      list the images of a store for 'cairn fetch' of others
     oci         look at container images in registries and layouts
     version     print the version
     help        tell what there is
