@@ -12,6 +12,7 @@ extern const struct command cmd_completion;
 extern const struct command cmd_copy;
 extern const struct command cmd_diff;
 extern const struct command cmd_digest;
+extern const struct command cmd_du;
 extern const struct command cmd_dump;
 extern const struct command cmd_export;
 extern const struct command cmd_export_dir;

@@ -36,6 +36,7 @@ const struct command *const commands[] = {
 	&cmd_store_init,
 	&cmd_store_info,
 	&cmd_store_parents,
+	&cmd_du,
 	&cmd_copy,
 	&cmd_fetch,
 	&cmd_export,

@@ -21,6 +21,7 @@
 #include <cairn/store.h>
 #include <cairn/transfer.h>
 #include <cairn/tree.h>
+#include <cairn/usage.h>
 #include <cairn/version.h>
 
 #endif
