@@ -131,7 +131,7 @@ static int write_image(const struct args *a, const struct source *s, const struc
 
 static const char *summary_of(const struct args *a, const struct source *s)
 {
-	const bool scanned = s->kind == SOURCE_DIRECTORY;
+	const bool scanned = source_has_contents(s);
 
 	if (scanned && a->name)
 		return "{name}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
@@ -155,7 +155,7 @@ static void report_row(const struct args *a, const struct source *s, const struc
 					   "alg",       "format",    "size",    "inodes",
 					   "files",     "bytes",     "cached",  "new_objects",
 					   "new_bytes", "reflinked", "seconds", NULL};
-	const bool scanned = s->kind == SOURCE_DIRECTORY, stored = scanned && a->store;
+	const bool scanned = source_has_contents(s), stored = scanned && a->store;
 	const struct cell cells[] = {
 		cell_name(s->name),
 		cell_name(a->output),
@@ -227,9 +227,10 @@ static int run(const struct command *self, int argc, char **argv)
 		return talk_usage("the cache is in the store: --store is missing");
 	if ((a.source.flags & CAIRN_SCAN_NO_CACHE) && (a.source.flags & CAIRN_SCAN_VERIFY_CACHE))
 		return talk_usage("--no-cache and --verify-cache exclude each other");
-	if (a.store && !a.name && source.kind != SOURCE_DIRECTORY)
-		return talk_usage("%s: --store needs a directory, this has no contents to store",
-				  source.name);
+	if (a.store && !a.name && !source_has_contents(&source))
+		return talk_usage(
+			"%s: --store needs a directory or a tar archive, this has no contents to store",
+			source.name);
 
 	/* It stays open to the end: what is in use by one who has it open is not collected. */
 	status = a.store ? open_store(&a, &store) : EXIT_DONE;
