@@ -24,6 +24,7 @@ extern const struct command cmd_oci;
 extern const struct command cmd_oci_inspect;
 extern const struct command cmd_oci_layers;
 extern const struct command cmd_oci_ls;
+extern const struct command cmd_oci_merge;
 extern const struct command cmd_tar;
 extern const struct command cmd_store;
 extern const struct command cmd_store_info;

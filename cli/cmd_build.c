@@ -126,7 +126,7 @@ static const char *summary_of(const struct args *a, const struct source *s)
 		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
 		       "{bytes}, {cached} unchanged; stored {new_objects} new objects, "
 		       "{new_bytes}, {reflinked} reflinked; {seconds}\n";
-	if (s->kind == SOURCE_DIRECTORY)
+	if (source_has_contents(s))
 		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
 		       "{bytes}; {seconds}\n";
 	return "{image}: {format} {alg}, {size}, {inodes} inodes; {seconds}\n";
@@ -138,7 +138,7 @@ static void report_row(const struct args *a, const struct source *s, const struc
 					   "format",    "size",    "inodes",      "files",
 					   "bytes",     "cached",  "new_objects", "new_bytes",
 					   "reflinked", "seconds", NULL};
-	const bool scanned = s->kind == SOURCE_DIRECTORY;
+	const bool scanned = source_has_contents(s);
 	const struct cell cells[] = {
 		cell_name(s->name),
 		cell_name(a->output),
@@ -200,9 +200,10 @@ static int run(const struct command *self, int argc, char **argv)
 		return talk_usage("the cache is in the store: --store is missing");
 	if ((a.source.flags & CAIRN_SCAN_NO_CACHE) && (a.source.flags & CAIRN_SCAN_VERIFY_CACHE))
 		return talk_usage("--no-cache and --verify-cache exclude each other");
-	if (a.store && source.kind != SOURCE_DIRECTORY)
-		return talk_usage("%s: --store needs a directory, this has no contents to store",
-				  source.name);
+	if (a.store && !source_has_contents(&source))
+		return talk_usage(
+			"%s: --store needs a directory or a tar archive, this has no contents to store",
+			source.name);
 
 	status = load(&a, &source, &tree, &report.scan, &alg);
 	if (status == EXIT_DONE)

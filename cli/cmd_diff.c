@@ -126,7 +126,7 @@ static int load_both(const struct args *a, const struct source s[2], struct cair
 		for (int i = 0; i < 2; i++) {
 			int status;
 
-			if ((s[i].kind == SOURCE_DIRECTORY) != directories)
+			if (source_has_contents(&s[i]) != directories)
 				continue;
 			status = source_load(&s[i], &a->source, alg ? CAIRN_ALG_BIT(alg) : 0, NULL,
 					     &trees[i], NULL);

@@ -115,7 +115,7 @@ static const struct variant {
 static int digest_all(const struct args *a, const struct source *s, const struct cairn_tree *tree,
 		      const char *text)
 {
-	const unsigned int only = s->kind == SOURCE_DIRECTORY ? 0 : source_alg(tree);
+	const unsigned int only = source_has_contents(s) ? 0 : source_alg(tree);
 	int status = EXIT_DONE;
 
 	for (size_t i = 0; i < ARRAY_SIZE(variants); i++) {

@@ -38,7 +38,7 @@ static int run(const struct command *self, int argc, char **argv)
 		status = source_check_args(&source, 1, &a.source);
 	if (status != EXIT_DONE)
 		return status;
-	if (a.alg && source.kind != SOURCE_DIRECTORY)
+	if (a.alg && !source_has_contents(&source))
 		return talk_usage("%s: --alg is for directories only", source.name);
 	/* As the reference shows it: with the marks that the image needs. */
 	source.load_flags = CAIRN_LOAD_COMPAT;

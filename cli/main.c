@@ -35,6 +35,7 @@ const struct command *const commands[] = {
 	&cmd_oci_inspect,
 	&cmd_oci_layers,
 	&cmd_oci_ls,
+	&cmd_oci_merge,
 	&cmd_version,
 	&cmd_help,
 	&cmd_completion,

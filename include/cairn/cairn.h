@@ -15,6 +15,7 @@
 #include <cairn/export.h>
 #include <cairn/fuse.h>
 #include <cairn/image.h>
+#include <cairn/layer.h>
 #include <cairn/mount.h>
 #include <cairn/oci.h>
 #include <cairn/store.h>

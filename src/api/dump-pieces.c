@@ -2,11 +2,9 @@
 /*
  * A long dump text, parsed in pieces by several threads.
  *
- * Each thread takes the next piece, reads it and parses it. Whoever finishes the piece that is the
- * next to be joined joins it, and those that wait behind it.
+ * Each thread takes the next piece, reads it and parses it; pieces are joined in order.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,7 +15,7 @@
 #include "sys/io.h"
 
 /* Fits into the second-level cache with what the parser touches. */
-#define PIECE_SIZE (256u << 10)
+#define PIECE_SIZE (128u << 10)
 
 /* Most lines are shorter: read at once behind a piece, for its last line. */
 #define LINE_USUAL (4u << 10)
@@ -32,32 +30,25 @@ struct pieces {
 	struct dump_parser *parser[JOBS_MAX];
 	struct buf buffer[JOBS_MAX];
 	struct dump_join *join;
-
-	pthread_mutex_t lock;      /* over what follows */
-	struct dump_piece **ready; /* parsed, not yet joined */
-	size_t nr, joined;
-	bool joining; /* one thread does */
+	struct dump_piece *parsed[2 * JOBS_MAX]; /* by slot: not yet joined */
 };
 
 static void pieces_fini(struct pieces *p)
 {
-	for (size_t i = 0; p->ready && i < p->nr; i++)
-		dump_piece_free(p->ready[i]);
-	free(p->ready);
+	for (unsigned int i = 0; i < ARRAY_SIZE(p->parsed); i++)
+		dump_piece_free(p->parsed[i]);
 	dump_join_free(p->join);
 	for (unsigned int i = 0; i < p->jobs; i++) {
 		dump_parser_free(p->parser[i]);
 		buf_fini(&p->buffer[i]);
 	}
-	pthread_mutex_destroy(&p->lock);
 }
 
 #define cleanup_pieces __attribute__((__cleanup__(pieces_fini)))
 
 static int pieces_init(struct pieces *p, unsigned int flags)
 {
-	p->ready = (struct dump_piece **)calloc(p->nr, sizeof(struct dump_piece *));
-	if (!p->ready || dump_join_new(&p->join) < 0)
+	if (dump_join_new(&p->join) < 0)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < p->jobs; i++) {
 		p->buffer[i] = BUF_INIT(PIECE_SIZE + 2 * (size_t)DUMP_LINE_MAX);
@@ -123,49 +114,33 @@ static int read_piece(const struct pieces *p, size_t i, struct buf *b, const cha
 	return start + (off_t)b->len > p->end ? -EAGAIN : 0;
 }
 
-/* Joins what can be joined; only one thread at a time does. */
-static int hand_over(struct pieces *p, size_t i, struct dump_piece *piece)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&p->lock);
-	p->ready[i] = piece;
-	if (p->joining) {
-		pthread_mutex_unlock(&p->lock);
-		return 0;
-	}
-	p->joining = true;
-	while (!r && p->joined < p->nr && p->ready[p->joined]) {
-		piece = take_ptr(p->ready[p->joined]);
-		pthread_mutex_unlock(&p->lock);
-		r = dump_join_add(p->join, piece);
-		pthread_mutex_lock(&p->lock);
-		p->joined++;
-	}
-	/* After a mistake nobody joins any more. */
-	p->joining = r < 0;
-	pthread_mutex_unlock(&p->lock);
-	return r;
-}
-
-static int parse_piece(void *arg, unsigned int worker, size_t i)
+static int parse_piece(void *arg, unsigned int worker, size_t i, unsigned int slot)
 {
 	struct pieces *p = (struct pieces *)arg;
-	struct dump_piece *piece;
 	const char *text = "";
 	size_t size;
 	int r;
 
 	r = read_piece(p, i, &p->buffer[worker], &text, &size);
-	if (!r)
-		r = dump_parser_piece(p->parser[worker], i == 0, text, size, &piece);
-	return r < 0 ? r : hand_over(p, i, piece);
+	if (r < 0)
+		return r;
+	return dump_parser_piece(p->parser[worker], i == 0, text, size, &p->parsed[slot]);
+}
+
+static int join_piece(void *arg, unsigned int worker, size_t i, unsigned int slot)
+{
+	struct pieces *p = (struct pieces *)arg;
+
+	(void)worker;
+	(void)i;
+	return dump_join_add(p->join, take_ptr(p->parsed[slot]));
 }
 
 int dump_read_pieces(int fd, unsigned int flags, unsigned int jobs, struct tree **ret)
 {
-	cleanup_pieces struct pieces p = {.fd = fd, .lock = PTHREAD_MUTEX_INITIALIZER};
+	cleanup_pieces struct pieces p = {.fd = fd};
 	struct stat st;
+	size_t nr;
 	int r;
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -174,14 +149,15 @@ int dump_read_pieces(int fd, unsigned int flags, unsigned int jobs, struct tree 
 	p.end = st.st_size;
 	if (p.start < 0 || p.end - p.start < (off_t)PIECE_SIZE)
 		return -EAGAIN;
-	p.nr = (size_t)(p.end - p.start - 1) / PIECE_SIZE + 1;
-	p.jobs = MIN(jobs, (unsigned int)MIN(p.nr, (size_t)JOBS_MAX));
+	nr = (size_t)(p.end - p.start - 1) / PIECE_SIZE + 1;
+	p.jobs = MIN(jobs, (unsigned int)MIN(nr, (size_t)JOBS_MAX));
 
 	r = pieces_init(&p, flags);
 	if (!r)
-		r = parallel_for(p.jobs, p.nr, parse_piece, &p);
+		r = parallel_in_order(p.jobs, nr, 2 * p.jobs, parse_piece, join_piece, &p);
 	if (!r)
-		r = dump_join_finish(p.join, p.parser, p.jobs, ret);
+		r = dump_join_finish(p.join, p.parser, p.jobs, &(struct team){p.jobs, parallel_for},
+				     ret);
 	if (r < 0)
 		return r == -ENOMEM ? r : -EAGAIN;
 	(void)lseek(fd, p.end, SEEK_SET);

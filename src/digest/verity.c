@@ -8,6 +8,7 @@
  */
 #include "digest/verity.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -193,6 +194,45 @@ void verity_update(struct verity *v, const void *data, size_t size)
 		size -= direct;
 	}
 	put_pending(v, p, size);
+}
+
+void verity_leaves(enum cairn_alg alg, const void *data, size_t size, uint8_t *ret)
+{
+	const struct sha2 *sha = sha2_get(alg);
+	const uint8_t *p = data;
+
+	for (size_t at = 0; at < size;) {
+		struct sha2_msg msgs[SHA2_LANES_MAX];
+		unsigned int nr = 0;
+
+		for (; nr < SHA2_LANES_MAX && at < size; at += VERITY_BLOCK_SIZE) {
+			msgs[nr++] = (struct sha2_msg){
+				.data = p + at,
+				.len = MIN(size - at, VERITY_BLOCK_SIZE),
+				.out = ret,
+			};
+			ret += sha->digest_size;
+		}
+		sha2_hash(sha, &sha->block, msgs, nr);
+	}
+}
+
+void verity_add_leaves(struct verity *v, const uint8_t *leaves, size_t size)
+{
+	struct verity_tree *t = &v->trees[0];
+	size_t nr = (size + VERITY_BLOCK_SIZE - 1) / VERITY_BLOCK_SIZE;
+
+	assert(v->nr_trees == 1 && !v->nr_pending && v->size % VERITY_BLOCK_SIZE == 0);
+	v->size += size;
+	for (size_t part; nr; nr -= part) {
+		part = MIN(nr, (level_capacity(0) - t->used[0]) / t->sha->digest_size);
+		memcpy(t->level[0] + t->used[0], leaves, part * t->sha->digest_size);
+		leaves += part * t->sha->digest_size;
+		t->nr[0] += part;
+		t->used[0] += part * t->sha->digest_size;
+		if (t->used[0] == level_capacity(0))
+			tree_flush(t, 0);
+	}
 }
 
 int verity_final(struct verity *v, struct cairn_digest *ret)

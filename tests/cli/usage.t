@@ -72,6 +72,7 @@ Help of one command; it is also said by `cairn help`.
         --user-xattrs       keep only extended attributes named user.*
         --split-hardlinks   make each name of a hard-linked file a file of its own
     -x, --one-file-system   do not enter other file systems
+        --profile PROFILE   whose rules a tar archive is read by (default: runtime)
         --strict            refuse dump text that is only read by tolerance
         --lenient           read dump text as mkcomposefs does (default)
     -j, --jobs N            threads (default: one for each processor)
