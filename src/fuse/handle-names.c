@@ -66,11 +66,6 @@ static uint64_t cookie_of(const struct image_dir_iter *it)
 	return it->block << 12 | it->next;
 }
 
-static bool is_dot(const struct image_dirent *d)
-{
-	return d->name[0] == '.' && (d->name_len == 1 || (d->name_len == 2 && d->name[1] == '.'));
-}
-
 static uint32_t type_of(const struct image_dirent *d)
 {
 	static const uint8_t types[] = {
@@ -83,7 +78,8 @@ static uint32_t type_of(const struct image_dirent *d)
 	return d->type < ARRAY_SIZE(types) ? types[d->type] : 0;
 }
 
-/* Adds an entry. Returns 1, or 0 when there is no room for it. */
+/* Adds an entry. @in: NULL when its inode cannot be read, which whoever looks at the file is told. Returns
+ * 1, or 0 when there is no room for it. */
 static int put_entry(const struct server *s, const struct image_dirent *d, const struct inode *in,
 		     uint64_t cookie, bool plus, struct reply *reply, size_t room)
 {
@@ -100,33 +96,30 @@ static int put_entry(const struct server *s, const struct image_dirent *d, const
 		struct fuse_direntplus *with = (struct fuse_direntplus *)(void *)p;
 
 		out = &with->dirent;
-		if (!is_dot(d)) /* those two have no entries of their own in the kernel */
+		/* The two dots have no entries of their own in the kernel. */
+		if (in && !view_is_dot(d))
 			fill_entry(s, in, &with->entry_out);
 	}
 	out->ino = d->nid;
 	out->off = cookie;
 	out->namelen = d->name_len;
-	out->type = plus ? in->mode >> 12 : type_of(d);
+	out->type = plus && in ? in->mode >> 12 : type_of(d);
 	memcpy(p + head, d->name, d->name_len);
 	reply->size += size;
 	return 1;
 }
 
-/* The next entry that is shown. @in is filled if @plus, or where it decides. Returns 1, 0, or -EIO. */
+/* The next entry that is shown. *@ret_known: @in was needed and is right. Returns 1, 0, or -EIO. */
 static int next_shown(struct server *s, uint64_t node, const struct inode *dir,
 		      struct image_dir_iter *it, bool plus, struct image_dirent *d,
-		      struct inode *in)
+		      struct inode *in, bool *ret_known)
 {
 	struct cairn_error err = {0};
 	int r;
 
 	while ((r = image_dir_next(dir, it, d, &err)) > 0) {
-		if (!plus && d->type != DIRENT_CHR)
-			return 1;
-		r = handle_inode(s, d->nid, in);
-		if (r < 0)
-			return r;
-		if (!view_hidden(in))
+		*ret_known = (plus || d->type == DIRENT_CHR) && !handle_inode(s, d->nid, in);
+		if (!*ret_known || !view_hidden(in))
 			return 1;
 	}
 	return r < 0 ? tell_fault(s, node, node, &err) : 0;
@@ -141,6 +134,7 @@ int handle_readdir(struct server *s, const struct call *c, bool plus)
 	struct image_dir_iter it;
 	struct image_dirent d;
 	struct inode dir, entry;
+	bool known = false;
 	int r = directory(s, node, &dir);
 
 	if (r < 0)
@@ -148,9 +142,10 @@ int handle_readdir(struct server *s, const struct call *c, bool plus)
 	if (image_dir_seek(&dir, &it, in->offset >> 12, in->offset & 4095, &err) < 0)
 		return tell_fault(s, node, node, &err);
 	do {
-		r = next_shown(s, node, &dir, &it, plus, &d, &entry);
+		r = next_shown(s, node, &dir, &it, plus, &d, &entry, &known);
 		if (r > 0)
-			r = put_entry(s, &d, &entry, cookie_of(&it), plus, c->reply, room);
+			r = put_entry(s, &d, known ? &entry : NULL, cookie_of(&it), plus, c->reply,
+				      room);
 	} while (r > 0);
 	/* What comes before a fault is handed out first. */
 	return r < 0 && !c->reply->size ? r : 0;
@@ -174,6 +169,21 @@ static int give_size(const struct call *c, size_t size)
 	return 0;
 }
 
+/* What the survey has shown not to be there anywhere. ENOSYS is for all that will ever be asked. */
+static int without_looking(const struct server *s, const char *name, size_t len)
+{
+	static const char label[] = "security.selinux";
+	const unsigned int known = s->survey;
+
+	if (!(known & SURVEY_DONE))
+		return 0;
+	if (!(known & SURVEY_ANY))
+		return -ENOSYS;
+	if (!(known & SURVEY_LABELS) && len == sizeof(label) - 1 && !memcmp(name, label, len))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
 int handle_getxattr(struct server *s, const struct call *c)
 {
 	const struct fuse_getxattr_in *in = (const struct fuse_getxattr_in *)c->arg;
@@ -182,8 +192,10 @@ int handle_getxattr(struct server *s, const struct call *c)
 	struct cairn_error err = {0};
 	struct view_xattr x;
 	struct inode inode;
-	int r = handle_inode(s, c->header->nodeid, &inode);
+	int r = without_looking(s, name, len);
 
+	if (!r)
+		r = handle_inode(s, c->header->nodeid, &inode);
 	if (r < 0)
 		return r;
 	r = view_xattr_find(&s->view, &inode, name, len, &x, &err);

@@ -51,8 +51,7 @@ static bool take_entry(struct search *f, const struct step *step, const struct i
 {
 	const size_t len = step->path_len + 1 + d->name_len;
 
-	if ((d->name_len <= 2 && d->name[0] == '.' && d->name[d->name_len - 1] == '.') ||
-	    len >= sizeof(f->path))
+	if (view_is_dot(d) || len >= sizeof(f->path))
 		return false;
 	f->path[step->path_len] = '/';
 	memcpy(f->path + step->path_len + 1, d->name, d->name_len);

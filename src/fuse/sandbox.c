@@ -3,7 +3,7 @@
  * What a server gives up before it looks at the first byte of an image.
  *
  *	no_new_privs	nothing that it starts gets more rights		Linux 3.5
- *	Landlock	files: only those below the stores' objects	5.13
+ *	Landlock	files: only the stores' objects, read, and trees	5.13
  *	seccomp		calls: only those in the table below		3.17
  *
  * So an image that finds a fault in the reader finds a process that has the image, the objects, and the
@@ -28,12 +28,29 @@
 #define REFER    (UINT64_C(1) << 13) /* version 2 */
 #define TRUNCATE (UINT64_C(1) << 14) /* version 3 */
 
-static int restrict_files(const struct cairn_fuse_options *o)
+#define READ LANDLOCK_ACCESS_FS_READ_FILE
+#define KEEP                                                                                       \
+	(READ | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_WRITE_FILE |                      \
+	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
+
+static int allow(int rules, int dirfd, uint64_t rights)
+{
+	struct landlock_path_beneath_attr attr = {.allowed_access = rights, .parent_fd = dirfd};
+
+	if (dirfd < 0)
+		return 0;
+	if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &attr, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static int restrict_files(const struct server *s)
 {
 	struct landlock_ruleset_attr all = {.handled_access_fs = RIGHTS_1};
 	cleanup_fd int rules = -1;
 	long version =
 		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	int r = 0;
 
 	if (version < 0) /* not in this kernel, or switched off */
 		return 0;
@@ -44,17 +61,13 @@ static int restrict_files(const struct cairn_fuse_options *o)
 	rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
 	if (rules < 0)
 		return -errno;
-	for (size_t i = 0; i < o->nr_stores; i++) {
-		struct landlock_path_beneath_attr objects = {
-			.allowed_access =
-				LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
-			.parent_fd = o->stores[i]->objects,
-		};
-
-		if (objects.parent_fd >= 0 && syscall(SYS_landlock_add_rule, rules,
-						      LANDLOCK_RULE_PATH_BENEATH, &objects, 0) < 0)
-			return -errno;
+	for (size_t i = 0; s->reader && i < s->options->nr_stores && !r; i++) {
+		r = allow(rules, s->options->stores[i]->objects, READ);
+		if (!r)
+			r = allow(rules, reader_trees(s->reader, i), KEEP);
 	}
+	if (r < 0)
+		return r;
 	return syscall(SYS_landlock_restrict_self, rules, 0) < 0 ? -errno : 0;
 }
 
@@ -70,18 +83,48 @@ static int restrict_files(const struct cairn_fuse_options *o)
 
 /* What serving takes, and what the C library does for threads and memory. */
 static const unsigned short allowed[] = {
-	SYS_read,          SYS_write,           SYS_pread64,
-	SYS_pwrite64,      SYS_openat2,         SYS_openat,
-	SYS_close,         SYS_fstat,           SYS_newfstatat,
-	SYS_statx,         SYS_fstatfs,         SYS_lseek,
-	SYS_ioctl,         SYS_futex,           SYS_munmap,
-	SYS_mremap,        SYS_madvise,         SYS_brk,
-	SYS_rseq,          SYS_set_robust_list, SYS_exit,
-	SYS_exit_group,    SYS_gettid,          SYS_getpid,
-	SYS_tgkill,        SYS_rt_sigprocmask,  SYS_rt_sigaction,
-	SYS_rt_sigreturn,  SYS_sigaltstack,     SYS_sched_yield,
-	SYS_clock_gettime, SYS_clock_nanosleep, SYS_sched_getaffinity,
-	SYS_getrandom,     SYS_restart_syscall,
+	SYS_read,
+	SYS_write,
+	SYS_pread64,
+	SYS_pwrite64,
+	SYS_openat2,
+	SYS_openat,
+	SYS_close,
+	SYS_fstat,
+	SYS_newfstatat,
+	SYS_statx,
+	SYS_fstatfs,
+	SYS_lseek,
+	SYS_ioctl,
+	SYS_futex,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_madvise,
+	SYS_brk,
+	SYS_rseq,
+	SYS_set_robust_list,
+	SYS_exit,
+	SYS_exit_group,
+	SYS_gettid,
+	SYS_getpid,
+	SYS_tgkill,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigaction,
+	SYS_rt_sigreturn,
+	SYS_sigaltstack,
+	SYS_sched_yield,
+	SYS_clock_gettime,
+	SYS_clock_nanosleep,
+	SYS_sched_getaffinity,
+	SYS_getrandom,
+	SYS_restart_syscall,
+	/* For the cache of trees. */
+	SYS_linkat,
+	SYS_renameat,
+	SYS_unlinkat,
+	SYS_getdents64,
+	SYS_faccessat2,
+	SYS_faccessat,
 };
 
 #define FIELD(name) ((unsigned int)offsetof(struct seccomp_data, name))
@@ -147,13 +190,13 @@ static int restrict_calls(void)
 
 #endif
 
-int sandbox_enter(const struct cairn_fuse_options *options, struct cairn_error *err)
+int sandbox_enter(const struct server *s, struct cairn_error *err)
 {
 	int r;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, -errno, "give up privileges");
-	r = restrict_files(options);
+	r = restrict_files(s);
 	if (!r)
 		r = restrict_calls();
 	return r < 0 ? error_errno(err, r, "give up privileges") : 0;

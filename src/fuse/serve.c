@@ -141,6 +141,7 @@ static int serve_all(struct seat *seats, unsigned int nr)
 	       !pthread_create(&seats[started].thread, &attr, serve_thread, &seats[started]))
 		started++;
 	(void)pthread_attr_destroy(&attr);
+	survey(seats[0].server);
 	(void)serve_thread(&seats[0]);
 	r = seats[0].error;
 	for (unsigned int i = 1; i < started; i++) {
@@ -212,7 +213,8 @@ static int init_server(struct server *s, const struct cairn_fuse_options *o, uns
 		       struct cairn_error *err)
 {
 	const struct reader_options options = {
-		.flags = o->flags & CAIRN_FUSE_UNVERIFIED ? READER_UNVERIFIED : 0,
+		.flags = READER_KEEP_TREES |
+			 (o->flags & CAIRN_FUSE_UNVERIFIED ? READER_UNVERIFIED : 0),
 		.jobs = threads,
 	};
 	int r = 0;
@@ -260,7 +262,7 @@ int fuse_serve(int dev_fd, int image_fd, const struct cairn_fuse_options *option
 			error_errno(err, r, "serve the image");
 	}
 	if (!r)
-		r = sandbox_enter(options, err);
+		r = sandbox_enter(&s, err);
 	if (!r)
 		r = open_image(&s, image_fd, &image, err);
 	if (!r)

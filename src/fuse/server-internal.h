@@ -8,7 +8,7 @@
  *
  *  1. There is no state for a file or a directory: the number that the kernel has is the inode's place
  *     in the image, so that nothing grows with what is looked at, and forgetting is nothing to do.
- *  2. Everything but the log and the reader is const once the server is ready.
+ *  2. Everything but the log, the reader and what the survey finds is const once the server is ready.
  */
 #ifndef FUSE_SERVER_INTERNAL_H
 #define FUSE_SERVER_INTERNAL_H
@@ -26,6 +26,13 @@
 /* Different faults that are told. */
 #define FAULTS_MAX 1024
 
+/* What is known of the xattrs of all of the image. */
+enum survey_facts {
+	SURVEY_DONE = 1 << 0,
+	SURVEY_ANY = 1 << 1,    /* there is one that is shown */
+	SURVEY_LABELS = 1 << 2, /* there is a security.selinux */
+};
+
 struct server {
 	struct view view;
 	const struct cairn_fuse_options *options;
@@ -38,6 +45,8 @@ struct server {
 	bool ready; /* INIT was answered */
 	bool no_open;
 	bool no_opendir;
+
+	_Atomic unsigned int survey; /* enum survey_facts */
 
 	pthread_mutex_t log_lock;
 	uint64_t faults[FAULTS_MAX];
@@ -80,9 +89,10 @@ int handle_inode(struct server *s, uint64_t node, struct inode *ret);
 #define FUSE_OWNER_ONLY (1u << 31)
 
 /* Gives up what the server does not need. From then on, for good, this process and its threads can open
- * nothing but what is below the stores' objects, and make only the calls that serving takes. Where the
+ * nothing but what is below the stores' objects and their cache of trees, write nothing but that, and
+ * make only the calls that serving takes. Where the
  * kernel has no Landlock or no seccomp, the other one is left. Returns 0 or a negative errno. */
-int sandbox_enter(const struct cairn_fuse_options *options, struct cairn_error *err);
+int sandbox_enter(const struct server *s, struct cairn_error *err);
 
 /* Waits for a child. Returns its status, as waitpid() gives it. */
 int fuse_reap(pid_t pid);
@@ -92,6 +102,11 @@ int fuse_reap(pid_t pid);
 /* Lets fusermount3(1) mount on @target. Returns the device's descriptor or a negative errno. */
 int fusermount_mount(const char *target, const struct cairn_fuse_options *options,
 		     struct cairn_error *err);
+
+/* --- survey.c -------------------------------------------------------------------------------------- */
+
+/* Walks the image. When it has seen all of it, s->survey tells. */
+void survey(struct server *s);
 
 /* --- log.c ----------------------------------------------------------------------------------------- */
 

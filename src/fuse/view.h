@@ -44,6 +44,12 @@ static inline uint64_t view_node(const struct view *v, const struct inode *in)
 /* Whether it is a whiteout. */
 bool view_hidden(const struct inode *in);
 
+/* Whether it is "." or "..". */
+static inline bool view_is_dot(const struct image_dirent *d)
+{
+	return d->name[0] == '.' && (d->name_len == 1 || (d->name_len == 2 && d->name[1] == '.'));
+}
+
 /* Whether its content is not in the image. */
 bool view_external(const struct inode *in);
 

@@ -2,14 +2,12 @@
 /* Reading objects: found without leaving the store, handed out only when verified. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "digest/verity.h"
-#include "store/store.h"
+#include "store/reader.h"
 #include "sys/dir.h"
-#include "sys/io.h"
-#include "sys/verity.h"
 
 #define PIECE ((size_t)1 << 20) /* bytes that are verified and handed out at a time */
 
@@ -58,127 +56,32 @@ int store_find_object(const struct cairn_store *s, const char *object_path,
 	return -ENOENT;
 }
 
-/* An object that is being read. */
-struct reading {
-	int fd;
-	const char *path;
-	const struct cairn_digest *digest;
-	uint64_t size;
-	uint8_t *piece;               /* PIECE bytes */
-	struct cairn_digest *digests; /* of each piece, as found by the first pass */
-	struct cairn_error *err;
-};
-
-static int bad_digest(const struct reading *rd)
-{
-	return error_set(rd->err, -EILSEQ, CAIRN_ERROR_DIGEST,
-			 "object %s: its content does not have its digest", rd->path);
-}
-
-/* Reads piece number @i. Returns its bytes; fewer than there should be are a changed file. */
-static ssize_t read_piece(const struct reading *rd, uint64_t i)
-{
-	uint64_t offset = i * PIECE;
-	size_t want = (size_t)MIN((uint64_t)PIECE, rd->size - offset);
-	ssize_t n = pread_full(rd->fd, rd->piece, want, (off_t)offset);
-
-	if (n < 0)
-		return error_errno(rd->err, (int)n, "read object %s", rd->path);
-	return (size_t)n == want ? n : bad_digest(rd);
-}
-
-static int digest_piece(const struct reading *rd, size_t size, struct cairn_digest *ret)
-{
-	struct cairn_digest digests[VERITY_ALGS_MAX];
-	int r = verity_digest_data(rd->piece, size, CAIRN_ALG_BIT(rd->digest->alg), digests);
-
-	if (r < 0)
-		return error_errno(rd->err, r, "read object %s", rd->path);
-	*ret = digests[0];
-	return 0;
-}
-
-/* First pass: the digest of all, and of each piece. */
-static int verify_all(const struct reading *rd, uint64_t nr)
-{
-	cleanup_verity struct verity v = {0};
-	struct cairn_digest digests[VERITY_ALGS_MAX];
-	int r;
-
-	r = verity_init(&v, CAIRN_ALG_BIT(rd->digest->alg));
-	if (r < 0)
-		return error_errno(rd->err, r, "read object %s", rd->path);
-	for (uint64_t i = 0; i < nr; i++) {
-		ssize_t n = read_piece(rd, i);
-
-		if (n < 0)
-			return (int)n;
-		verity_update(&v, rd->piece, (size_t)n);
-		r = nr > 1 ? digest_piece(rd, (size_t)n, &rd->digests[i]) : 0;
-		if (r < 0)
-			return r;
-	}
-	(void)verity_final(&v, digests);
-	return memcmp(&digests[0], rd->digest, sizeof(digests[0])) ? bad_digest(rd) : 0;
-}
-
-/* Second pass: hands out what is still the same. @verified: the kernel sees to that. A single piece is
- * still in memory. */
-static int hand_out(const struct reading *rd, uint64_t nr, bool verified, cairn_write_fn write,
-		    void *arg)
-{
-	for (uint64_t i = 0; i < nr; i++) {
-		ssize_t n = verified || nr > 1 ? read_piece(rd, i) : (ssize_t)rd->size;
-		struct cairn_digest digest;
-		int r;
-
-		if (n < 0)
-			return (int)n;
-		if (!verified && nr > 1) {
-			r = digest_piece(rd, (size_t)n, &digest);
-			if (r < 0)
-				return r;
-			if (memcmp(&digest, &rd->digests[i], sizeof(digest)))
-				return bad_digest(rd);
-		}
-		r = write(arg, rd->piece, (unsigned long)n);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 int store_read_object(const struct cairn_store *s, const char *object_path,
 		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
 		      struct cairn_error *err)
 {
-	cleanup_fd int fd = store_open_object(s, object_path, err);
-	cleanup_free uint8_t *piece = NULL;
-	cleanup_free struct cairn_digest *digests = NULL;
-	struct reading rd = {.fd = fd, .path = object_path, .digest = digest, .err = err};
-	struct cairn_digest measured;
-	bool verified;
-	struct stat st;
-	uint64_t nr;
-	int r;
+	const struct reader_options options = {0};
+	const struct reader_key key = {.path = object_path,
+				       .path_len = (uint32_t)strnlen(object_path, PATH_MAX),
+				       .size = UINT64_MAX,
+				       .digest = *digest};
+	cleanup_free uint8_t *piece = (uint8_t *)malloc(PIECE);
+	cleanup(reader) struct reader *reader = NULL;
+	struct reader_object *o;
+	uint64_t offset = 0;
+	ssize_t n;
+	int r = piece ? reader_new(&s, 1, &options, &reader) : -ENOMEM;
 
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0)
-		return error_errno(err, -errno, "read object %s", object_path);
-	rd.size = (uint64_t)st.st_size;
-	nr = (rd.size + PIECE - 1) / PIECE;
-
-	rd.piece = piece = (uint8_t *)malloc(PIECE);
-	rd.digests = digests = (struct cairn_digest *)calloc(nr + 1, sizeof(*digests));
-	if (!piece || !digests)
-		return error_errno(err, -ENOMEM, "read object %s", object_path);
-
-	verified = !verity_measure(fd, &measured) && !memcmp(&measured, digest, sizeof(measured));
-	if (!verified) {
-		r = verify_all(&rd, nr);
-		if (r < 0)
-			return r;
-	}
-	return hand_out(&rd, nr, verified, write, arg);
+	if (r < 0)
+		return error_errno(err, r, "read object %s", object_path);
+	r = reader_get(reader, &key, &o, err);
+	if (r < 0)
+		return r;
+	do {
+		n = reader_read(reader, o, piece, PIECE, offset, NULL, err);
+		r = n > 0 ? write(arg, piece, (unsigned long)n) : (int)n;
+		offset += (uint64_t)MAX(n, 0);
+	} while (n > 0 && !r);
+	reader_put(reader, o);
+	return r;
 }

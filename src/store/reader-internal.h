@@ -54,6 +54,7 @@ struct reader_object {
 	uint8_t *leaves;
 	int tree_fd;
 	const struct cairn_store *store; /* that it is from */
+	int trees;                       /* the directory of that store's trees, -1: none */
 	struct stat st;                  /* of the file that is open, or was last */
 
 	struct cairn_digest digest;
@@ -74,6 +75,8 @@ struct reader {
 	size_t nr_stores;
 	const struct cairn_store **stores;
 	bool *has_verity; /* by store: files there could have fs-verity */
+	int *trees;       /* by store: the directory of its trees, -1: none */
+	_Atomic bool swept;
 
 	struct reader_object *buckets[READER_BUCKETS];
 	struct reader_list small, large;

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "store/reader-internal.h"
+#include "store/trees.h"
 #include "sys/verity.h"
 
 #define PATH_LEN_MAX 4095
@@ -26,12 +27,20 @@ int reader_new(const struct cairn_store *const *stores, size_t nr,
 		return -ENOMEM;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	r->options = *options;
-	r->nr_stores = nr;
+	if (!r->options.leaves_max)
+		r->options.leaves_max = READER_LEAVES_MAX;
 	r->stores = (const struct cairn_store **)calloc(nr + 1, sizeof(*r->stores));
 	r->has_verity = (bool *)calloc(nr + 1, sizeof(*r->has_verity));
-	if (!r->stores || !r->has_verity)
+	r->trees = (int *)calloc(nr + 1, sizeof(*r->trees));
+	if (!r->stores || !r->has_verity || !r->trees)
 		return -ENOMEM;
 	for (size_t i = 0; i < nr; i++) {
+		const bool keep = options->flags & READER_KEEP_TREES;
+
+		r->trees[i] = options->flags & READER_UNVERIFIED
+				      ? -1
+				      : trees_open_directory(stores[i], keep);
+		r->nr_stores++;
 		r->stores[i] = stores[i];
 		r->has_verity[i] = stores[i]->objects >= 0 && verity_supported(stores[i]->objects);
 	}
@@ -115,6 +124,10 @@ void reader_free(struct reader *r)
 	while (r->large.oldest)
 		remove_object(r, r->large.oldest);
 	(void)pthread_mutex_destroy(&r->lock);
+	for (size_t i = 0; i < r->nr_stores; i++)
+		if (r->trees[i] >= 0)
+			close(r->trees[i]);
+	free(r->trees);
 	free(r->stores);
 	free(r->has_verity);
 	free(r);
@@ -203,6 +216,7 @@ static int object_open(const struct reader *r, struct reader_object *o, struct c
 		return k;
 	o->st = st;
 	o->store = r->stores[store];
+	o->trees = r->trees[store];
 	o->fd = take_fd(&fd);
 	return 0;
 }
@@ -340,6 +354,11 @@ int reader_get(struct reader *r, const struct reader_key *key, struct reader_obj
 	}
 	*ret = o;
 	return 0;
+}
+
+int reader_trees(const struct reader *r, size_t store)
+{
+	return r->trees[store];
 }
 
 uint64_t reader_object_size(const struct reader_object *o)

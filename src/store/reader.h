@@ -11,7 +11,7 @@
  * What vouches for an object's bytes is one of:
  *  1. the kernel, where it enforces fs-verity with the very digest that is wanted;
  *  2. its Merkle tree (digest/merkle.h). It is computed from the content when the object is first
- *     used, or read from the store's cache (store/levels.h), and must give the digest. From then
+ *     used, or read from the store's cache (store/trees.h), and must give the digest. From then
  *     on each block that is read is hashed and compared.
  *
  * What is kept is bounded by the constants below, whatever is read: of the objects that nobody uses, the
@@ -44,8 +44,8 @@ enum reader_flags {
 
 struct reader_options {
 	unsigned int flags; /* enum reader_flags */
-	unsigned int
-		jobs; /* threads that compute the tree of a large object; 0 or 1: the caller's */
+	unsigned int jobs; /* threads that compute the tree of a large object; 0, 1: the caller's */
+	uint64_t leaves_max; /* instead of READER_LEAVES_MAX, for tests; 0: that */
 };
 
 /* An object, as an image names it. */
@@ -63,6 +63,9 @@ int reader_new(const struct cairn_store *const *stores, size_t nr,
 	       const struct reader_options *options, struct reader **ret);
 /* Every object must have been put. NULL is fine. */
 void reader_free(struct reader *r);
+
+/* The directory of the cache of @stores[@store], for who must be allowed to use it; -1: none. */
+int reader_trees(const struct reader *r, size_t store);
 
 /* Finds and opens an object. Returns 0; -ENOENT: no store has it; -EILSEQ (kind DIGEST): it has not the
  * size that it must have, or there is nothing to verify it by; or another negative errno. The content

@@ -218,6 +218,18 @@ def tree(path):
     return found
 
 
+def listing(path):
+    """Everything that find(1) and getfattr(1) say of a tree, but for times of change and the root."""
+    found = subprocess.run(
+        ['find', '.', '-mindepth', '1', '-printf', r'%p %m %U %G %y %l %n %s %T@ %D\0'], cwd=path,
+        capture_output=True, check=True).stdout.split(b'\0')
+    attrs = subprocess.run(['getfattr', '-R', '-d', '-h', '-m', '-', '-e', 'hex', '.'], cwd=path,
+                           capture_output=True, check=False).stdout
+    # The device number differs between mounts, but must be one.
+    assert len({line.rsplit(b' ', 1)[1] for line in found if line}) <= 1
+    return sorted(line.rsplit(b' ', 1)[0] for line in found if line), sorted(attrs.split(b'\n\n'))
+
+
 def check_root(path, mtime=MTIME_NS):
     """The root of the mount is as the image says, but for what is in it."""
     root = facts(path)

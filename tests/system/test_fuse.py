@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import mounting  # noqa: E402
 import refdump  # noqa: E402
 import refimage  # noqa: E402
-from programs import GOLDEN, output, program, run  # noqa: E402
+from programs import BUILD, GOLDEN, SOURCE, output, program, run  # noqa: E402
 
 NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups']
 
@@ -43,6 +43,10 @@ def place(tmp_path, monkeypatch):
     yield tmp_path
     for name in 'mnt', 'kernel', '/dev/fuse':
         subprocess.run(['umount', '-l', name], check=False, stderr=subprocess.DEVNULL)
+
+
+# What another user sees, printed.
+LOOK = f'import sys; sys.path.insert(0, "{os.path.dirname(mounting.__file__)}")\nimport mounting as m\nprint(%s)'
 
 
 class Fuse:
@@ -73,18 +77,6 @@ def wait_for(condition, seconds=10):
         time.sleep(0.01)
 
 
-def listing(path):
-    """Everything that find(1) and getfattr(1) say of a tree, but for times of change and the root."""
-    found = subprocess.run(
-        ['find', '.', '-mindepth', '1', '-printf', r'%p %m %U %G %y %l %n %s %T@ %D\0'], cwd=path,
-        capture_output=True, check=True).stdout.split(b'\0')
-    attrs = subprocess.run(['getfattr', '-R', '-d', '-h', '-m', '-', '-e', 'hex', '.'], cwd=path,
-                           capture_output=True, check=False).stdout
-    # The device number differs between mounts, but must be one.
-    assert len({line.rsplit(b' ', 1)[1] for line in found if line}) <= 1
-    return sorted(line.rsplit(b' ', 1)[0] for line in found if line), sorted(attrs.split(b'\n\n'))
-
-
 def compare(image, *stores):
     """The two mounts of an image show the same. Gives what they show."""
     os.makedirs('empty/objects', exist_ok=True)
@@ -92,7 +84,7 @@ def compare(image, *stores):
     options = [word for store in stores for word in ('-s', store)]
     bases = [os.path.join(store, 'objects') for store in stores]
     with mounting.Mount(image, 'kernel', bases=bases), Fuse(image, '--no-check', *options):
-        kernel, fuse = listing('kernel'), listing('mnt')
+        kernel, fuse = mounting.listing('kernel'), mounting.listing('mnt')
         assert kernel == fuse
         assert os.stat('kernel').st_mode == os.stat('mnt').st_mode
         if stores != ['empty']:
@@ -178,19 +170,15 @@ def test_as_an_ordinary_user():
     mounting.write_store('store/objects')
     os.chown('mnt', 65534, 65534)
     with mounting.Mount('image', 'kernel', bases=['store/objects']):
-        kernel = listing('kernel')
+        kernel = mounting.listing('kernel')
     with Fuse('image', '-s', 'store', user=NOBODY):
         flags = next(line[5] for line in mounting.mountinfo() if line[4].endswith('/mnt')).split(',')
         assert {'ro', 'nosuid', 'nodev'} <= set(flags)
-        script = 'import sys; sys.path[:0] = %r; import test_fuse; print(test_fuse.listing("mnt"))'
-        done = subprocess.run([*NOBODY, sys.executable, '-c', script % [*sys.path[:1],
-                               os.path.dirname(__file__)]], capture_output=True, check=True,
-                              env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'})
+        done = subprocess.run([*NOBODY, sys.executable, '-B', '-c', LOOK % 'm.listing("mnt")'],
+                              capture_output=True, check=True)
         names, attrs = eval(done.stdout)  # what the user sees
         assert names == kernel[0]
-        untrusted = [b'\n'.join(line for line in part.split(b'\n') if not line.startswith(b'trusted.'))
-                     for part in kernel[1]]
-        assert [part for part in untrusted if b'=' in part] == [part for part in attrs if b'=' in part]
+        assert untrusted(attrs) == untrusted(kernel[1])
         # The machine's root has no business in it, as with every mount of a user.
         with pytest.raises(PermissionError):
             os.listdir('mnt')
@@ -203,6 +191,44 @@ def test_in_a_user_namespace():
     done = subprocess.run([*NOBODY, 'unshare', '-Urm', 'sh', '-c', script], capture_output=True,
                           check=False)
     assert (done.returncode, done.stdout) == (0, mounting.FILES['/big'])
+
+
+def untrusted(attrs):
+    """The output of getfattr without trusted.*, which are for the machine's root."""
+    parts = (b'\n'.join(line for line in part.split(b'\n') if not line.startswith(b'trusted.'))
+             for part in attrs)
+    return [part for part in parts if b'=' in part]
+
+
+@pytest.mark.skipif(mounting.KERNEL < (6, 16), reason='overlayfs with userxattr and data-only layers: 6.16')
+@pytest.mark.parametrize('version', (0, 1, 2))
+def test_metadata_below_overlayfs(version):
+    """A user's own stack: names from FUSE, contents from the store by overlayfs."""
+    extra = [r'/marked 3 100644 1 0 0 0 1.0 - abc - user.overlay.whiteout= user.overlay.x=1 '
+             'trusted.overlay.y=2', '/gone 0 20644 1 0 0 0 1.0 - - -', '/sub/gone 0 20644 1 0 0 0 1.0 - - -']
+    mounting.write_image('image', version, extra=extra if version == 1 else extra[:1])
+    mounting.write_store('store/objects')
+    shutil.copy(os.path.join(BUILD, 'tests', 'system', 'fusetool'), 'fusetool')
+    os.mkdir('overlay')
+    with mounting.Mount('image', 'kernel', bases=['store/objects']):
+        kernel = mounting.listing('kernel')
+        content = {name: mounting.facts('kernel' + name)['content'] for name in mounting.FILES}
+    script = """
+        ./fusetool -m -d image mnt store >ready & exec 2>&1
+        until [ -s ready ]; do sleep 0.01; done
+        mount -t overlay -o ro,userxattr,lowerdir=mnt::store/objects overlay overlay || exit 9
+        head -c 1 mnt/big && exit 8
+        %s -B -c '%s'
+        umount overlay; umount mnt; wait"""
+    subprocess.run(['chmod', '-R', 'a+rwX', '.'], check=True)
+    look = LOOK % '(m.listing("overlay"), {n: m.facts("overlay" + n)["content"] for n in m.FILES})'
+    with mounting.UserNamespace(0, 0) as namespace:
+        done = subprocess.run(['nsenter', '--user=' + namespace, 'unshare', '-m', 'sh', '-c',
+                               script % (sys.executable, look)], capture_output=True, check=False)
+    assert done.returncode == 0 and b'Traceback' not in done.stdout, done
+    (names, attrs), found = eval(done.stdout.split(b'\n')[-2])
+    assert names == kernel[0] and found == content
+    assert untrusted(attrs) == untrusted(kernel[1])
 
 
 # --- the end -------------------------------------------------------------------------------------------
@@ -367,3 +393,115 @@ def test_without_a_digest():
         assert row['state'] == 'unverified'
         with open('mnt/file', 'rb') as f:
             assert f.read() == b'12345'
+
+
+def test_tree_of_a_large_object_is_kept():
+    """Beside the store, as fsverity(1) has it; a second server finds it, and so reads what is right of an
+    object that is wrong."""
+    data = random.Random(3).randbytes(4096) * 2000 + b'end'
+    os.mkdir('tree')
+    with open('tree/file', 'wb') as f:
+        f.write(data)
+    build()
+    path = mounting.object_path('store/objects', data)
+    with Fuse('image', '-s', 'store'), open('mnt/file', 'rb') as f:
+        assert f.read() == data
+    kept, = os.listdir('store/cairn/trees')
+    assert kept == path[-65:].replace('/', '')
+    subprocess.run(['fsverity', 'digest', '--out-merkle-tree=expected', path], check=True,
+                   stdout=subprocess.DEVNULL)
+    subprocess.run(['cmp', 'expected', 'store/cairn/trees/' + kept], check=True)
+    with open(path, 'r+b') as f:
+        f.seek(4_000_000)
+        f.write(b'?')
+    with Fuse('image', '-s', 'store'):
+        assert readable('mnt/file', 0) and readable('mnt/file', 8_000_000)
+        assert not readable('mnt/file', 4_000_000)
+
+
+def readable(path, at):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+        os.pread(fd, 1, at)
+        return True
+    except OSError as error:
+        assert error.errno == errno.EIO
+        return False
+    finally:
+        os.close(fd)
+
+
+# --- hostile images -------------------------------------------------------------------------------------
+
+def walk(path, left):
+    """Looks at everything, as far as it can be looked at, but not for ever: there may be loops."""
+    waiting = [path]
+    while waiting and left:
+        directory = waiting.pop()
+        try:
+            names = os.listdir(directory)
+        except OSError:
+            continue
+        for name in names[:left]:
+            left -= 1
+            full = os.path.join(directory, name)
+            try:
+                st = os.lstat(full)
+                for attr in os.listxattr(full, follow_symlinks=False):
+                    os.getxattr(full, attr, follow_symlinks=False)
+                if os.path.islink(full):
+                    os.readlink(full)
+                elif os.path.isdir(full):
+                    waiting.append(full)
+                elif st.st_mode & 0o170000 == 0o100000:
+                    with open(full, 'rb') as f:
+                        f.read(1 << 16)
+            except OSError:
+                pass
+
+
+def test_hostile_images():
+    corpus = os.path.join(SOURCE, 'tests', 'fuzz', 'corpus', 'image')
+    images = [open(os.path.join(corpus, name), 'rb').read() for name in sorted(os.listdir(corpus))]
+    rng = random.Random(4)
+    os.makedirs('store/objects/aa')
+    mounted_ones = 0
+    for turn in range(60):
+        image = bytearray(images[turn % len(images)])
+        for _ in range(rng.choice((0, 1, 4, 30))):
+            at = rng.randrange(1024 if rng.random() < 0.1 else 1152, len(image))
+            image[at] = rng.choice((0, 1, 0x7f, 0xff, rng.randrange(256)))
+        with open('image', 'wb') as f:
+            f.write(image)
+        server = subprocess.Popen([program('cairn'), 'mount', '--backend', 'fuse', '-f', '--json', '--no-check',
+                                   'image', 'mnt', '-s', 'store'], stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL)
+        if server.stdout.readline():
+            mounted_ones += 1
+            walk('mnt', 400)
+            os.statvfs('mnt')  # it still answers
+            server.terminate()
+        assert server.wait(20) in (0, 1, 3, 4)
+        server.stdout.close()
+    assert mounted_ones > 30
+
+
+def test_objects_outside_the_store():
+    """Whatever a redirect says, only what is below the store is opened."""
+    os.makedirs('store/objects/aa')
+    with open('secret', 'w', encoding='ascii') as f:
+        f.write('secret')
+    os.symlink('../../../secret', 'store/objects/aa/link')
+    os.symlink('../..', 'store/objects/up')
+    digest = refimage.fsverity(b'secret')
+    paths = ['../../secret', '../../../secret', f'/{os.getcwd()}/secret'.replace('//', '/'), 'aa/link',
+             'up/secret', 'aa/../../../secret', 'aa/./../../../secret', '.', 'aa']
+    text = '/ 0 40755 2 0 0 0 1.0 - - -\n' + ''.join(
+        f'/f{i} 6 100644 1 0 0 0 1.0 {path} - {digest}\n' for i, path in enumerate(paths))
+    with open('image', 'wb') as f:
+        f.write(refimage.write(refdump.parse(text.encode()), 0))
+    for options in [], ['-o', 'noverity']:
+        with Fuse('image', '-s', 'store', *options):
+            for i in range(len(paths)):
+                assert not readable(f'mnt/f{i}', 0)
