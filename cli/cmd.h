@@ -13,6 +13,7 @@ extern const struct command cmd_diff;
 extern const struct command cmd_digest;
 extern const struct command cmd_dump;
 extern const struct command cmd_export_dir;
+extern const struct command cmd_features;
 extern const struct command cmd_help;
 extern const struct command cmd_ls;
 extern const struct command cmd_measure;

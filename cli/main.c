@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&cmd_mount,
 	&cmd_umount,
 	&cmd_mounts,
+	&cmd_features,
 	&cmd_ls,
 	&cmd_dump,
 	&cmd_objects,

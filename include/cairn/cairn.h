@@ -13,6 +13,7 @@
 #include <cairn/digest.h>
 #include <cairn/error.h>
 #include <cairn/export.h>
+#include <cairn/features.h>
 #include <cairn/fuse.h>
 #include <cairn/image.h>
 #include <cairn/layer.h>

@@ -13,9 +13,10 @@ The program by itself.
   Commands:
     build       make an image of a directory, a dump text or another image
     digest      print the digest of an image without writing it
-    mount       mount an image, verified, through the kernel
+    mount       mount an image, verified
     umount      unmount images
     mounts      list the images that are mounted, and how they are kept right
+    features    tell what can be done here, what will be, and how to get more
     ls          list the names in an image
     dump        print a tree as composefs-dump(5) text
     objects     list the objects that images need
@@ -86,13 +87,13 @@ Help of one command; it is also said by `cairn help`.
   $ cairn mount --help
   Usage: cairn mount [OPTION]... IMAGE DIR
   
-  Mount an image, verified, through the kernel.
+  Mount an image, verified.
   With --spec, DIR is left out.
   
   Options:
     -s, --store DIR         store with the contents, may be given several times
     -o, --options OPTIONS   mount options, see below
-        --backend HOW       who serves it: the kernel (default), or a process of ours
+        --backend HOW       how it is mounted; default: what keeps the promise best
     -f, --foreground        with fuse: serve until it is unmounted, do not return before
         --require STATE     refuse to mount when it would be weaker
         --verify            verify all contents now, where the kernel will not
