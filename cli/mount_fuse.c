@@ -190,6 +190,19 @@ static void source_of(const struct mount_fuse_args *a, const struct cairn_digest
 		 a->options->options.verity == CAIRN_VERITY_OFF ? ":unverified" : "");
 }
 
+/* A store and its parents, at most @max of them. Returns how many. The server must know of each before
+ * it gives up the right to open others. */
+static size_t add_stores(const struct cairn_store *store, const struct cairn_store **out,
+			 size_t max)
+{
+	size_t nr = 0;
+
+	for (const struct cairn_store *s = store; s && nr < max;
+	     s = cairn_store_parent(store, (unsigned int)nr - 1))
+		out[nr++] = s;
+	return nr;
+}
+
 static int start(const struct mount_fuse_args *a, struct watch *w)
 {
 	const struct cairn_store *stores[8 * OPT_LIST_MAX];

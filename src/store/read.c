@@ -29,6 +29,33 @@ static int open_own(const struct cairn_store *s, const char *object_path, struct
 	return take_fd(&fd);
 }
 
+int store_open_object(const struct cairn_store *s, const char *object_path, struct cairn_error *err)
+{
+	int fd = open_own(s, object_path, err);
+
+	for (unsigned int i = 0; fd == -ENOENT && i < s->nr_parents; i++)
+		fd = open_own(s->parents[i], object_path, err);
+	return fd;
+}
+
+int store_find_object(const struct cairn_store *s, const char *object_path,
+		      const struct cairn_store **ret, struct stat *st)
+{
+	for (unsigned int i = 0; i <= s->nr_parents; i++) {
+		const struct cairn_store *at = i ? s->parents[i - 1] : s;
+
+		if (at->objects < 0 ||
+		    fstatat(at->objects, object_path + strspn(object_path, "/"), st,
+			    AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISREG(st->st_mode))
+			continue;
+		if (ret)
+			*ret = at;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 int store_read_object(const struct cairn_store *s, const char *object_path,
 		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
 		      struct cairn_error *err)
