@@ -32,6 +32,7 @@ The program by itself.
     tag         give names to an image in a store
     untag       take names from images in a store
     store       make a store, and tell what one is
+    du          tell what images of a store cost, alone and together
     copy        copy an image and its contents into another store
     fetch       bring an image and its contents from a web server
     export      list the images of a store for 'cairn fetch' of others
