@@ -36,6 +36,8 @@ The program by itself.
     copy        copy an image and its contents into another store
     fetch       bring an image and its contents from a web server
     export      list the images of a store for 'cairn fetch' of others
+    pull        bring a container image into a store
+    convert     make a zstd:chunked layer of a tar archive
     oci         look at container images in registries and layouts
     version     print the version
     help        tell what there is
