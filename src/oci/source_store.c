@@ -13,7 +13,7 @@
 #include "store/splitstream.h"
 #include "tree/tree.h"
 
-struct store_source {
+struct stored_image {
 	struct source source;
 	struct cairn_store *store;
 	char digest[OCI_DIGEST_MAX]; /* of the manifest */
@@ -119,7 +119,7 @@ int store_open_blob(const struct cairn_store *store, const char *digest, struct 
 
 static int store_top(struct source *source, struct source_top *ret, struct cairn_error *err)
 {
-	struct store_source *s = (struct store_source *)source;
+	struct stored_image *s = (struct stored_image *)source;
 	char name[OCI_DIGEST_MAX + 16], found[OCI_DIGEST_MAX];
 	int r;
 
@@ -137,7 +137,7 @@ static int store_top(struct source *source, struct source_top *ret, struct cairn
 static int store_document(struct source *source, const struct oci_descriptor *d, struct buf *ret,
 			  struct cairn_error *err)
 {
-	struct store_source *s = (struct store_source *)source;
+	struct stored_image *s = (struct stored_image *)source;
 	char name[OCI_DIGEST_MAX + 16];
 
 	snprintf(name, sizeof(name), "oci-%s-%s",
@@ -188,7 +188,7 @@ int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_e
 int oci_source_store_open(struct cairn_store *store, const char *tag, struct source **ret,
 			  struct cairn_error *err)
 {
-	struct store_source *s = (struct store_source *)calloc(1, sizeof(*s));
+	struct stored_image *s = (struct stored_image *)calloc(1, sizeof(*s));
 	char name[STORE_REF_MAX + 1], entry[STORE_NAME_MAX + 1] = "";
 	int r;
 
