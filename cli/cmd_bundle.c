@@ -10,12 +10,13 @@
 #include <sys/stat.h>
 
 #include "cmd.h"
+#include "image.h"
 
 struct args {
 	struct opt_list environment;
 	const char *directory, *hostname;
 	bool writable, terminal, network;
-	char image[PATH_MAX]; /* absolute */
+	char image[PATH_MAX];
 };
 
 static const struct opt opts[] = {
@@ -171,16 +172,18 @@ static int write_config(int dir, const struct args *a, const char *const *comman
 /* Notes which image it is for. */
 static int look_at(const char *image, struct args *a)
 {
-	int fd cleanup_fd = open(image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct image_found found cleanup_image = {.fd = -1};
+	const int status = image_find(image, NULL, &found);
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, image);
-	if (cairn_image_probe(fd) < 0) {
+	if (status != EXIT_DONE)
+		return status;
+	if (cairn_image_probe(found.fd) < 0) {
 		talk("%s: not a composefs image", image);
 		return EXIT_UNVERIFIED;
 	}
-	if (!realpath(image, a->image))
-		return talk_error(-errno, NULL, image);
+	/* A file by its path, one in a store by its name there. */
+	if (found.store || !realpath(image, a->image))
+		snprintf(a->image, sizeof(a->image), "%s", image);
 	return EXIT_DONE;
 }
 

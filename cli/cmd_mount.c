@@ -143,6 +143,7 @@ static int mount_it(const struct args *a, struct mount_request *m, int fd, const
 						    .stores = &m->stores,
 						    .check = m->check,
 						    .foreground = a->foreground,
+						    .image_fd = fd,
 						    .image = image,
 						    .target = target,
 						    .report = report,
@@ -184,8 +185,7 @@ static int print_spec(struct mount_args *m, int fd, const char *image)
 static int run(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
-	struct mount_request m cleanup_request = {0};
-	int fd cleanup_fd = -1;
+	struct mount_request m cleanup_request = MOUNT_REQUEST_INIT;
 	int idmap_fd cleanup_fd = -1;
 	int status, nr = opt_parse(self, argc, argv, &a);
 
@@ -196,13 +196,10 @@ static int run(const struct command *self, int argc, char **argv)
 		return talk_usage(a.spec ? "--spec needs IMAGE alone" : "needs IMAGE DIR");
 	if (a.spec && a.wishes.backend > CAIRN_BACKEND_KERNEL)
 		return talk_usage("--spec is about the kernel's mounts");
-	status = mount_request_open(&m, &a.wishes);
+	status = mount_request_open(&m, &a.wishes, argv[1]);
 	if (status != EXIT_DONE)
 		return status;
 
-	fd = open(argv[1], O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return talk_error(-errno, NULL, argv[1]);
 	if (m.mount.idmap) {
 		idmap_fd = open_idmap(m.mount.idmap);
 		if (idmap_fd < 0)
@@ -210,7 +207,8 @@ static int run(const struct command *self, int argc, char **argv)
 	}
 	m.mount.options.idmap_fd = idmap_fd;
 	m.mount.options.image_name = argv[1];
-	return a.spec ? print_spec(&m.mount, fd, argv[1]) : mount_it(&a, &m, fd, argv[1], argv[2]);
+	return a.spec ? print_spec(&m.mount, m.image.fd, argv[1])
+		      : mount_it(&a, &m, m.image.fd, argv[1], argv[2]);
 }
 
 const struct command cmd_mount = {

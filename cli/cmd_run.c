@@ -133,11 +133,11 @@ static int run(const struct command *self, int argc, char **argv)
 	char *default_command[] = {shell, NULL};
 	char *environment[ENVIRONMENT_MAX];
 	struct args a = {0};
-	struct mount_request request cleanup_request = {0};
+	struct mount_request request cleanup_request = MOUNT_REQUEST_INIT;
 	struct run r = {.request = &request, .proc = -1, .environment = environment};
 	int nr = opt_parse(self, argc, argv, &a);
 
-	if (nr < 0 || mount_request_open(&request, &a.wishes) != EXIT_DONE ||
+	if (nr < 0 || mount_request_open(&request, &a.wishes, argv[1]) != EXIT_DONE ||
 	    parse(&a, &r) != EXIT_DONE)
 		return RUN_FAILED;
 	argv[nr + 1] = NULL;

@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "cmd.h"
 
+/* In the order of the help; the members of a group stand behind it. */
 const struct command *const commands[] = {
 	/* clang-format off */
 	&cmd_build,
@@ -29,10 +30,17 @@ const struct command *const commands[] = {
 	&cmd_diff,
 	&cmd_check,
 	&cmd_measure,
+	&cmd_images,
+	&cmd_refs,
+	&cmd_tag,
+	&cmd_untag,
 	&cmd_store,
 	&cmd_store_init,
 	&cmd_store_info,
+	&cmd_pull,
+	&cmd_convert,
 	&cmd_oci,
+	&cmd_oci_digest,
 	&cmd_oci_inspect,
 	&cmd_oci_layers,
 	&cmd_oci_ls,

@@ -204,14 +204,12 @@ static int start(const struct mount_fuse_args *a, struct watch *w)
 		.digest = m->digest,
 		.log = tell,
 	};
-	int fd cleanup_fd = open(a->image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	const int fd = a->image_fd;
 	char name[sizeof("composefs::unverified") + CAIRN_DIGEST_HEX_MAX];
 	struct cairn_digest digest;
 	struct cairn_error err = {0};
 	int r;
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, a->image);
 	r = open_basedirs(&a->options->basedirs, &bare);
 	if (r != EXIT_DONE)
 		return r;

@@ -12,6 +12,7 @@ struct mount_fuse_args {
 	const struct store_list *stores;  /* of --store; those of basedir= come after them */
 	bool check;                       /* the image, before it is served */
 	bool foreground;
+	int image_fd; /* stays the caller's */
 	const char *image, *target;
 
 	/* Tells the user what became of it, when the mount answers. Returns an exit status. */

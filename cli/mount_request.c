@@ -35,12 +35,13 @@ static const char *memory_of(const struct store_list *stores, char *path, size_t
 	return NULL;
 }
 
-int mount_request_open(struct mount_request *r, struct mount_wishes *w)
+int mount_request_open(struct mount_request *r, struct mount_wishes *w, const char *name)
 {
 	struct cairn_mount_options *o = &r->mount.options;
 	int status;
 
-	*r = (struct mount_request){.wishes = w, .mount.options.verity = CAIRN_VERITY_TRY};
+	*r = (struct mount_request){
+		.wishes = w, .image.fd = -1, .mount.options.verity = CAIRN_VERITY_TRY};
 	for (unsigned int i = 0; i < w->lists.nr; i++) {
 		status = mount_options_parse((char *)w->lists.text[i], &r->mount);
 		if (status != EXIT_DONE)
@@ -49,10 +50,12 @@ int mount_request_open(struct mount_request *r, struct mount_wishes *w)
 	settle_digest(&r->mount);
 	if (!o->upperdir != !o->workdir)
 		return talk_usage("-o upperdir and -o workdir go together");
-	if (!w->stores.nr && !r->mount.basedirs.nr)
+	status = image_find(name, &w->stores, &r->image);
+	if (status != EXIT_DONE)
+		return status;
+	if (!r->image.store && !w->stores.nr && !r->mount.basedirs.nr)
 		return talk_usage("needs --store or -o basedir=");
-
-	status = store_list_open(&w->stores, &r->stores);
+	status = image_stores(&r->image, &w->stores, &r->stores);
 	if (status != EXIT_DONE)
 		return status;
 	for (unsigned int i = 0; i < r->stores.nr; i++)
@@ -64,8 +67,8 @@ int mount_request_open(struct mount_request *r, struct mount_wishes *w)
 	o->idmap_fd = -1;
 	o->require = (enum cairn_state)w->require;
 	o->jobs = jobs_of(w->jobs);
-	r->check = !w->no_check && !r->mount.digest.alg;
-	if (!w->no_check)
+	r->check = !w->no_check && !r->image.whole && !r->mount.digest.alg;
+	if (!w->no_check && !r->image.whole)
 		o->flags |= CAIRN_MOUNT_CHECK_IMAGE;
 	if (w->verify || w->require == CAIRN_CHECKED)
 		o->flags |= CAIRN_MOUNT_VERIFY_OBJECTS;
@@ -75,6 +78,8 @@ int mount_request_open(struct mount_request *r, struct mount_wishes *w)
 void mount_request_close(struct mount_request *r)
 {
 	store_list_close(&r->stores);
+	if (r->image.fd >= 0)
+		close(r->image.fd);
 }
 
 /* That a digest implies verity is about mounts by the kernel alone: a server compares the digest and

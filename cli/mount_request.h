@@ -5,6 +5,7 @@
 
 #include <limits.h>
 
+#include "image.h"
 #include "mount_options.h"
 #include "stores.h"
 
@@ -36,17 +37,22 @@ struct mount_request {
 	const struct mount_wishes *wishes;
 	struct mount_args
 		mount; /* its options are complete, but for the idmap and the image's name */
+	struct image_found image;
 	struct store_list stores;
 	const char *basedirs[2 * OPT_LIST_MAX];
 	char memory[PATH_MAX];
 	bool check; /* the image, for no digest pins it */
 };
 
-/* Reads the wishes, the strings of which are changed, and opens the stores. Returns EXIT_DONE or another
+/* Reads the wishes, the strings of which are changed, opens the image @name and the stores. Returns EXIT_DONE or another
  * exit status after telling why. @r: to be closed in any case. */
-int mount_request_open(struct mount_request *r, struct mount_wishes *wishes);
+int mount_request_open(struct mount_request *r, struct mount_wishes *wishes, const char *name);
 void mount_request_close(struct mount_request *r);
 
+#define MOUNT_REQUEST_INIT                                                                         \
+	{                                                                                          \
+		.image.fd = -1                                                                     \
+	}
 #define cleanup_request __attribute__((__cleanup__(mount_request_close)))
 
 /* The backend that is asked for, or best in the namespace where this is called; settles the options that

@@ -146,14 +146,11 @@ static int mount_image(struct run *r, int image, enum cairn_backend backend,
 
 int run_mount_root(struct run *r)
 {
-	int image cleanup_fd = open(r->image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct cairn_mount_result res = {0};
 	struct cairn_error err = {0};
 	enum cairn_backend backend;
 	int status;
 
-	if (image < 0)
-		return failed(r->image);
 	/* In our namespace, where it is another question what may be mounted. */
 	backend = mount_request_backend(r->request);
 	if (r->request->mount.options.require == CAIRN_ENFORCED && backend == CAIRN_BACKEND_FUSE) {
@@ -163,7 +160,7 @@ int run_mount_root(struct run *r)
 	status = make_stage(r);
 	if (status != 0)
 		return status;
-	status = mount_image(r, image, backend, &res, &err);
+	status = mount_image(r, r->request->image.fd, backend, &res, &err);
 	if (status < 0) {
 		if (err.code)
 			(void)talk_error(status, &err, r->image);

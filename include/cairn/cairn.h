@@ -18,6 +18,7 @@
 #include <cairn/image.h>
 #include <cairn/layer.h>
 #include <cairn/mount.h>
+#include <cairn/names.h>
 #include <cairn/oci.h>
 #include <cairn/store.h>
 #include <cairn/tree.h>

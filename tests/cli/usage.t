@@ -28,7 +28,13 @@ The program by itself.
     diff        tell why two images, directories or dumps differ
     check       prove that images are well formed and canonical
     measure     print the fs-verity digests of files
+    images      list the images in a store
+    refs        list the names of images and streams in a store
+    tag         give names to an image in a store
+    untag       take names from images in a store
     store       make a store, and tell what one is
+    pull        bring a container image into a store
+    convert     make a zstd:chunked layer of a tar archive
     oci         look at container images in registries and layouts
     version     print the version
     help        tell what there is
@@ -58,7 +64,7 @@ The program by itself.
 Help of one command; it is also said by `cairn help`.
 
   $ cairn build -h
-  Usage: cairn build [OPTION]... SOURCE -o IMAGE
+  Usage: cairn build [OPTION]... SOURCE -o IMAGE | --name REF
   
   Make an image of a directory, a dump text or another image.
   Prints the fs-verity digest of the image.
@@ -66,6 +72,7 @@ Help of one command; it is also said by `cairn help`.
   Options:
     -o, --output IMAGE      where to write the image, - for standard output
     -s, --store DIR         put the contents of the files of a directory there
+    -n, --name REF          keep the image in the store and let this name refer to it
     -f, --format FORMAT     format of the image: auto (default), 0, 1 or 2
         --alg ALG           digest algorithm (default: that of the store or source, sha256)
         --use-epoch         set every modification time to 1970
@@ -122,6 +129,7 @@ Help of one command; it is also said by `cairn help`.
   Usage: cairn diff [OPTION]... A B
 
   $ cairn help --json check
+  {"command":"check","operands":"IMAGE...","option":"store","short":"s","arg":"DIR","choices":null,"help":"store to look for an image in, may be given several times"}
   {"command":"check","operands":"IMAGE...","option":"json","short":null,"arg":null,"choices":null,"help":"print JSON, one object a line"}
   {"command":"check","operands":"IMAGE...","option":"help","short":"h","arg":null,"choices":null,"help":"show this help"}
 
@@ -185,7 +193,7 @@ Mistakes in options.
 Missing and superfluous operands.
 
   $ cairn build
-  2> cairn: build: needs SOURCE -o IMAGE
+  2> cairn: build: needs SOURCE -o IMAGE | --name REF
   2> Try 'cairn build -h'.
   [2]
 
@@ -195,7 +203,7 @@ Missing and superfluous operands.
   [2]
 
   $ cairn build a
-  2> cairn: build: --output is missing
+  2> cairn: build: --output or --name is missing
   2> Try 'cairn build -h'.
   [2]
 

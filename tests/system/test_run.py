@@ -198,7 +198,7 @@ def test_killed(who):
 def test_refusals(who):
     with open('garbage', 'wb') as f:
         f.write(b'\0' * 8192)
-    for args, words in ((['garbage'], 'garbage: '), (['nothing'], 'nothing: No such file'),
+    for args, words in ((['garbage'], 'garbage: '), (['nothing'], 'nothing: no such file'),
                         (['--require', 'enforced', 'image'], ''), (['--upper', 'nowhere', 'image'], 'nowhere'),
                         (['--tmp', '--read-only', 'image'], 'only one of'), ([], 'needs IMAGE'),
                         (['-o', f'digest={"1" * 64}', 'image'], 'digest')):
