@@ -35,6 +35,17 @@ static const char *memory_of(const struct store_list *stores, char *path, size_t
 	return NULL;
 }
 
+/* The objects of a store and of its parents, at most @max of them. Returns how many. */
+static size_t add_basedirs(const struct cairn_store *store, const char **out, size_t max)
+{
+	size_t nr = 0;
+
+	for (const struct cairn_store *s = store; s && nr < max;
+	     s = cairn_store_parent(store, (unsigned int)nr - 1))
+		out[nr++] = cairn_store_objects_path(s);
+	return nr;
+}
+
 int mount_request_open(struct mount_request *r, struct mount_wishes *w, const char *name)
 {
 	struct cairn_mount_options *o = &r->mount.options;
@@ -59,7 +70,9 @@ int mount_request_open(struct mount_request *r, struct mount_wishes *w, const ch
 	if (status != EXIT_DONE)
 		return status;
 	for (unsigned int i = 0; i < r->stores.nr; i++)
-		r->basedirs[o->nr_basedirs++] = cairn_store_objects_path(r->stores.store[i]);
+		o->nr_basedirs += add_basedirs(r->stores.store[i], r->basedirs + o->nr_basedirs,
+					       ARRAY_SIZE(r->basedirs) - r->mount.basedirs.nr -
+						       o->nr_basedirs);
 	for (unsigned int i = 0; i < r->mount.basedirs.nr; i++)
 		r->basedirs[o->nr_basedirs++] = r->mount.basedirs.text[i];
 	o->basedirs = r->basedirs;

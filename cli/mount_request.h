@@ -39,7 +39,7 @@ struct mount_request {
 		mount; /* its options are complete, but for the idmap and the image's name */
 	struct image_found image;
 	struct store_list stores;
-	const char *basedirs[2 * OPT_LIST_MAX];
+	const char *basedirs[8 * OPT_LIST_MAX]; /* of the stores, their parents, and basedir= */
 	char memory[PATH_MAX];
 	bool check; /* the image, for no digest pins it */
 };
