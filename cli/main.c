@@ -18,6 +18,8 @@ const struct command *const commands[] = {
 	&cmd_mount,
 	&cmd_umount,
 	&cmd_mounts,
+	&cmd_run,
+	&cmd_bundle,
 	&cmd_features,
 	&cmd_ls,
 	&cmd_dump,
