@@ -146,14 +146,27 @@ static int add_entry(void *arg, const struct store_name *name)
 	return l->entry[l->nr++].name ? 0 : -ENOMEM;
 }
 
+/* Here, or in a parent. */
+static bool is_there(const struct fsck *f, const struct cairn_digest *id)
+{
+	char path[OBJECT_PATH_MAX];
+	cleanup_fd int fd = -1;
+
+	if (fsck_has(f, id->bytes) || !f->store->nr_parents)
+		return fsck_has(f, id->bytes);
+	object_path(path, id->bytes, f->id_size);
+	fd = store_open_object(f->store, path, NULL);
+	return fd >= 0;
+}
+
 /* Notes that an object is needed; tells if it is missing. */
 static int need(struct fsck *f, const uint8_t *bytes, const char *what)
 {
 	struct cairn_digest id = {.alg = f->store->alg};
 
-	if (fsck_has(f, bytes))
-		return 0;
 	memcpy(id.bytes, bytes, f->id_size);
+	if (is_there(f, &id))
+		return 0;
 	return fsck_add(f, CAIRN_DAMAGE_MISSING, &id, NULL, "%s", what);
 }
 
@@ -213,7 +226,7 @@ static int check_image(void *arg, unsigned int worker, size_t i)
 	int r;
 
 	(void)worker;
-	if (!fsck_has(f, e->id.bytes))
+	if (!is_there(f, &e->id))
 		return fsck_add(f, CAIRN_DAMAGE_MISSING, &e->id, NULL, "the image is missing");
 	pthread_mutex_lock(&f->lock);
 	r = keyset_has(&f->bad, digest_key(e->id.bytes));
@@ -263,7 +276,7 @@ static int check_stream(struct fsck *f, const struct entry *e)
 	cleanup_fd int fd = -1;
 	int r;
 
-	if (!fsck_has(f, e->id.bytes))
+	if (!is_there(f, &e->id))
 		return fsck_add(f, CAIRN_DAMAGE_MISSING, &e->id, NULL, "the stream is missing");
 	if (keyset_has(&f->bad, digest_key(e->id.bytes)))
 		return 0;

@@ -90,6 +90,9 @@ int store_resolve(const struct cairn_store *s, const char *text, struct cairn_di
  * must be there. Returns 0; -ENOENT: something is missing; or another negative errno. */
 int store_use_image(struct cairn_store *s, const struct cairn_digest *id, struct cairn_error *err);
 
+/* The same of a split stream and the objects that it refers to. */
+int store_use_stream(struct cairn_store *s, const struct cairn_digest *id, struct cairn_error *err);
+
 int store_open_image(const struct cairn_store *s, const struct cairn_digest *id,
 		     struct cairn_error *err);
 

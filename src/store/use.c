@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
-/* Keeping an image that is in the store already, with all that it needs, from being collected. */
+/* Keeping what is in the store already, with all that it needs, from being collected. */
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "erofs/reader.h"
 #include "store/names.h"
+#include "store/splitstream.h"
 #include "tree/tree.h"
 
 struct use {
@@ -60,4 +61,36 @@ int store_use_image(struct cairn_store *s, const struct cairn_digest *id, struct
 		error_prepend(err, "image %s", hex);
 	munmap(data, (size_t)st.st_size);
 	return r;
+}
+
+static int use_part(void *arg, const struct cairn_digest *id)
+{
+	const struct use *use = (const struct use *)arg;
+	char path[OBJECT_PATH_MAX];
+	cleanup_fd int fd = -1;
+	int r = store_use(use->store, id, use->err);
+
+	if (r < 0)
+		return r;
+	object_path(path, id->bytes, cairn_digest_size((enum cairn_alg)id->alg));
+	fd = store_open_object(use->store, path, use->err);
+	return MIN(fd, 0);
+}
+
+int store_use_stream(struct cairn_store *s, const struct cairn_digest *id, struct cairn_error *err)
+{
+	struct splitstream *stream cleanup(splitstream) = NULL;
+	struct use use = {s, err};
+	char path[OBJECT_PATH_MAX];
+	cleanup_fd int fd = -1;
+	int r = store_use(s, id, err);
+
+	if (r < 0)
+		return r;
+	object_path(path, id->bytes, cairn_digest_size((enum cairn_alg)id->alg));
+	fd = store_open_object(s, path, err);
+	if (fd < 0)
+		return fd;
+	r = splitstream_open(fd, s->alg, &stream, err);
+	return r < 0 ? r : splitstream_refs(stream, SPLITSTREAM_OBJECTS, use_part, &use, err);
 }
