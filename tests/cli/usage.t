@@ -39,6 +39,7 @@ The program by itself.
     fetch       bring an image and its contents from a web server
     export      list the images of a store for 'cairn fetch' of others
     pull        bring a container image into a store
+    push        send a container image from a store to a registry
     convert     make a zstd:chunked layer of a tar archive
     oci         look at container images in registries and layouts
     version     print the version
