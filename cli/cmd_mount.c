@@ -2,21 +2,27 @@
 /* cairn mount: an image on a directory. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "cmd.h"
 #include "mount_fuse.h"
 #include "mount_options.h"
+#include "mounts.h"
 #include "source.h"
 #include "stores.h"
 
 struct args {
 	struct opt_list lists, stores;
 	unsigned int backend; /* enum backend */
-	bool json, no_check, verbose, foreground;
+	unsigned int require, jobs;
+	bool json, no_check, verbose, verify, spec, foreground;
 };
 
 enum backend { BACKEND_DEFAULT, BACKEND_KERNEL, BACKEND_FUSE };
+
+/* Places in the choices of --require: enum cairn_state. */
+static const char states[] = "checked|enforced";
 
 static const struct opt opts[] = {
 	OPT_DIRS(struct args, stores, 's', "store", "DIR",
@@ -26,8 +32,14 @@ static const struct opt opts[] = {
 		   "who serves it: the kernel (default), or a process of ours"),
 	OPT_BOOL(struct args, foreground, 'f', "foreground", 1,
 		 "with fuse: serve until it is unmounted, do not return before"),
+	OPT_CHOICE(struct args, require, 0, "require", "STATE", states,
+		   "refuse to mount when it would be weaker"),
+	OPT_BOOL(struct args, verify, 0, "verify", 1,
+		 "verify all contents now, where the kernel will not"),
 	OPT_BOOL(struct args, no_check, 0, "no-check", 1,
 		 "do not check an image that no digest pins"),
+	OPT_BOOL(struct args, spec, 0, "spec", 1, "mount nothing, print what would be"),
+	OPT_COUNT(struct args, jobs, 'j', "jobs", 1024, "threads for verifying"),
 	OPT_BOOL(struct args, verbose, 'v', "verbose", 1, "tell how it was mounted"),
 	OPT_JSON(struct args, json),
 	OPT_END,
@@ -47,70 +59,101 @@ static int open_idmap(const char *idmap)
 	return fd < 0 ? -errno : fd;
 }
 
-/* What is not pinned by a digest is only trusted after a look at all of it. */
-static int check_image(int fd, const char *name)
-{
-	struct cairn_error err = {0};
-	struct busy busy;
-	int r, status;
-
-	busy_start(&busy, "checking", false);
-	r = cairn_image_check(fd, NULL, &err);
-	busy_stop(&busy);
-	if (r >= 0)
-		return EXIT_DONE;
-	status = talk_error(r, &err, name);
-	return err.kind == CAIRN_ERROR_FORMAT ? EXIT_UNVERIFIED : status;
-}
+/* --- mounting -------------------------------------------------------------------------------- */
 
 static void mounted_row(const struct args *a, const char *image, const char *target,
 			const struct cairn_mount_result *res, bool checked)
 {
-	static const char *const keys[] = {"image",    "target",  "loop", "verity",
-					   "detached", "checked", NULL};
+	static const char *const keys[] = {"image",      "target",           "backend",
+					   "state",      "image_state",      "contents",
+					   "digest",     "format",           "loop",
+					   "verity",     "detached",         "checked",
+					   "remembered", "objects_verified", "objects_remembered",
+					   NULL};
 	const struct cell cells[] = {
-		cell_name(image),       cell_name(target),        cell_bool(res->loop),
-		cell_bool(res->verity), cell_bool(res->detached), cell_bool(checked),
+		cell_name(image),
+		cell_name(target),
+		cell_word("kernel"),
+		cell_word(state_word(res->state)),
+		cell_word(state_word(res->image)),
+		cell_word(state_word(res->contents)),
+		cell_digest(&res->digest),
+		cell_number((uint64_t)res->format),
+		cell_bool(res->loop),
+		cell_bool(res->verity),
+		cell_bool(res->detached),
+		cell_bool(checked),
+		cell_bool(res->image_remembered),
+		cell_number(res->objects_verified),
+		cell_number(res->objects_remembered),
 	};
 
 	out_row(keys, "", cells);
 	if (a->verbose)
-		out_text(&out_talk, keys,
-			 res->loop ? "{image} on {target}: loop device, fs-verity: {verity}\n"
-				   : "{image} on {target}: fs-verity: {verity}\n",
-			 cells);
+		out_text(
+			&out_talk, keys,
+			res->loop
+				? "{image} on {target}: {state}, through the kernel and a loop device "
+				  "(image: {image_state}, contents: {contents})\n"
+				: "{image} on {target}: {state}, through the kernel "
+				  "(image: {image_state}, contents: {contents})\n",
+			cells);
 }
 
-static int mount_image(const struct args *a, struct mount_args *m, const char *image,
+static int mount_image(const struct args *a, struct mount_args *m, int fd, const char *image,
 		       const char *target)
 {
-	int fd cleanup_fd = open(image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int idmap_fd cleanup_fd = -1;
 	const bool check = !a->no_check && !m->digest.alg;
 	struct cairn_mount_result res = {0};
 	struct cairn_error err = {0};
-	int r, status;
+	struct busy busy;
+	int r;
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, image);
-	if (m->idmap) {
-		idmap_fd = open_idmap(m->idmap);
-		if (idmap_fd < 0)
-			return talk_error(idmap_fd, NULL, m->idmap);
-	}
-	status = check ? check_image(fd, image) : EXIT_DONE;
-	if (status != EXIT_DONE)
-		return status;
-
-	m->options.idmap_fd = idmap_fd;
+	busy_start(&busy, m->options.flags & CAIRN_MOUNT_VERIFY_OBJECTS ? "verifying" : "checking",
+		   false);
 	r = cairn_mount(fd, target, &m->options, &res, &err);
+	busy_stop(&busy);
 	if (r < 0)
 		return talk_error(r, &err, image);
+	record_write(target, image, res.format);
 	mounted_row(a, image, target, &res, check);
-	if (!res.verity && m->options.verity == CAIRN_VERITY_TRY && !m->verity_given)
+	if (res.contents == CAIRN_UNVERIFIED && m->options.verity == CAIRN_VERITY_TRY &&
+	    !m->verity_given)
 		talk("%s: mounted, but contents cannot be verified here", image);
 	return EXIT_DONE;
 }
+
+/* --- --spec ---------------------------------------------------------------------------------- */
+
+static int layer_row(void *arg, const struct cairn_layer *l)
+{
+	static const char *const kinds[] = {
+		[CAIRN_LAYER_IMAGE] = "image", [CAIRN_LAYER_DATA] = "data",
+		[CAIRN_LAYER_UPPER] = "upper", [CAIRN_LAYER_WORK] = "work",
+		[CAIRN_LAYER_STACK] = "stack",
+	};
+	static const char *const keys[] = {"layer", "type", "source", "options", "digest", NULL};
+	const struct cell cells[] = {
+		cell_word(kinds[l->kind]), cell_word(l->type),
+		cell_name(l->source),      cell_names(l->options, l->nr_options),
+		cell_digest(l->digest),
+	};
+
+	(void)arg;
+	out_row(keys, l->type ? "{layer} {type} {source} {options}\n" : "{layer} - {source}\n",
+		cells);
+	return 0;
+}
+
+static int print_spec(struct mount_args *m, int fd, const char *image)
+{
+	struct cairn_error err = {0};
+	int r = cairn_mount_layers(fd, &m->options, layer_row, NULL, NULL, &err);
+
+	return r < 0 ? talk_error(r, &err, image) : EXIT_DONE;
+}
+
+/* --- options --------------------------------------------------------------------------------- */
 
 /* The digest pins the image, so it implies that contents are verified as well; only an outspoken
  * noverity changes that. */
@@ -123,18 +166,62 @@ static void settle_digest(struct mount_args *m)
 		m->options.verity = CAIRN_VERITY_REQUIRE;
 }
 
+/* STORE/cairn/verified of the first store that is not a bare one. @path: gets it. */
+static const char *memory_of(const struct store_list *stores, char *path, size_t size)
+{
+	for (unsigned int i = 0; i < stores->nr; i++) {
+		const char *objects = cairn_store_objects_path(stores->store[i]);
+		const size_t len = strlen(objects);
+		static const char tail[] = "/objects";
+
+		if (len < sizeof(tail) || strcmp(objects + len - strlen(tail), tail) != 0)
+			continue;
+		if ((size_t)snprintf(path, size, "%.*s/cairn/verified", (int)(len - strlen(tail)),
+				     objects) < size)
+			return path;
+	}
+	return NULL;
+}
+
+static int run_with(const struct args *a, struct mount_args *m, const char *image,
+		    const char *target)
+{
+	int fd cleanup_fd = open(image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int idmap_fd cleanup_fd = -1;
+
+	if (fd < 0)
+		return talk_error(-errno, NULL, image);
+	if (m->idmap) {
+		idmap_fd = open_idmap(m->idmap);
+		if (idmap_fd < 0)
+			return talk_error(idmap_fd, NULL, m->idmap);
+	}
+	m->options.idmap_fd = idmap_fd;
+	m->options.image_name = image;
+	m->options.require = (enum cairn_state)a->require;
+	m->options.jobs = jobs_of(a->jobs);
+	if (!a->no_check)
+		m->options.flags |= CAIRN_MOUNT_CHECK_IMAGE;
+	if (a->verify || a->require == CAIRN_CHECKED)
+		m->options.flags |= CAIRN_MOUNT_VERIFY_OBJECTS;
+	return a->spec ? print_spec(m, fd, image) : mount_image(a, m, fd, image, target);
+}
+
 static int run(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
 	struct mount_args m = {.options.verity = CAIRN_VERITY_TRY};
 	struct store_list stores cleanup_stores = {0};
 	const char *basedirs[2 * OPT_LIST_MAX];
+	char memory[PATH_MAX];
 	size_t nr_basedirs = 0;
-	int status;
+	int status, nr = opt_parse(self, argc, argv, &a);
 
-	if (opt_parse(self, argc, argv, &a) < 0)
+	if (nr < 0)
 		return EXIT_USAGE;
 	out_json = a.json;
+	if (a.spec != (nr == 1))
+		return talk_usage(a.spec ? "--spec needs IMAGE alone" : "needs IMAGE DIR");
 	for (unsigned int i = 0; i < a.lists.nr; i++) {
 		status = mount_options_parse((char *)a.lists.text[i], &m);
 		if (status != EXIT_DONE)
@@ -149,6 +236,13 @@ static int run(const struct command *self, int argc, char **argv)
 	status = store_list_open(&a.stores, &stores);
 	if (status != EXIT_DONE)
 		return status;
+	if (a.backend == BACKEND_FUSE && a.require == CAIRN_ENFORCED) {
+		talk("%s: 'enforced' is required, but what is served by fuse is checked at every read",
+		     argv[1]);
+		return EXIT_UNSUPPORTED;
+	}
+	if (a.backend == BACKEND_FUSE && a.spec)
+		return talk_usage("--spec is about the kernel's mounts");
 	if (a.backend == BACKEND_FUSE)
 		return mount_fuse(&(struct mount_fuse_args){.options = &m,
 							    .stores = &stores,
@@ -162,17 +256,18 @@ static int run(const struct command *self, int argc, char **argv)
 		basedirs[nr_basedirs++] = m.basedirs.text[i];
 	m.options.basedirs = basedirs;
 	m.options.nr_basedirs = nr_basedirs;
-	m.options.image_name = argv[1];
-	return mount_image(&a, &m, argv[1], argv[2]);
+	m.options.memory = memory_of(&stores, memory, sizeof(memory));
+	return run_with(&a, &m, argv[1], argv[2]);
 }
 
 const struct command cmd_mount = {
 	.name = "mount",
 	.operands = "IMAGE DIR",
+	.notes = "With --spec, DIR is left out.",
 	.summary = "mount an image, verified, through the kernel",
 	.more = mount_options_help,
 	.opts = opts,
-	.min = 2,
+	.min = 1,
 	.max = 2,
 	.first = OPERAND_FILE,
 	.others = OPERAND_DIR,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /* cairn umount. */
 #include "cmd.h"
+#include "mounts.h"
 
 struct args {
 	bool json, lazy;
@@ -26,12 +27,15 @@ static int run(const struct command *self, int argc, char **argv)
 	for (int i = 1; i <= nr; i++) {
 		const struct cell cells[] = {cell_name(argv[i])};
 		struct cairn_error err = {0};
+		const uint64_t dev = record_device(argv[i]);
 		int r = cairn_umount(argv[i], a.lazy ? CAIRN_UMOUNT_LAZY : 0, &err);
 
-		if (r < 0)
+		if (r < 0) {
 			status = talk_error(r, &err, NULL);
-		else
-			out_row(keys, "", cells);
+			continue;
+		}
+		record_drop(dev);
+		out_row(keys, "", cells);
 	}
 	return status;
 }

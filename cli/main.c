@@ -11,10 +11,33 @@
 #include "cmd.h"
 
 const struct command *const commands[] = {
-	&cmd_build,      &cmd_digest,  &cmd_mount,   &cmd_umount,     &cmd_ls,
-	&cmd_dump,       &cmd_objects, &cmd_cat,     &cmd_export_dir, &cmd_tar,
-	&cmd_diff,       &cmd_check,   &cmd_measure, &cmd_store,      &cmd_store_init,
-	&cmd_store_info, &cmd_version, &cmd_help,    &cmd_completion, NULL,
+	/* clang-format off */
+	&cmd_build,
+	&cmd_digest,
+	&cmd_mount,
+	&cmd_umount,
+	&cmd_mounts,
+	&cmd_ls,
+	&cmd_dump,
+	&cmd_objects,
+	&cmd_cat,
+	&cmd_export_dir,
+	&cmd_tar,
+	&cmd_diff,
+	&cmd_check,
+	&cmd_measure,
+	&cmd_store,
+	&cmd_store_init,
+	&cmd_store_info,
+	&cmd_oci,
+	&cmd_oci_inspect,
+	&cmd_oci_layers,
+	&cmd_oci_ls,
+	&cmd_version,
+	&cmd_help,
+	&cmd_completion,
+	NULL,
+	/* clang-format on */
 };
 
 static const struct command *find_or_alias(const char *word)

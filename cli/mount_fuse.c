@@ -141,6 +141,33 @@ static int open_basedirs(const struct opt_list *dirs, struct store_list *ret)
 	return EXIT_DONE;
 }
 
+/* The mount table tells the digest, so it must be known before the mount is made: what is asked for, what
+ * the kernel measured, or else computed, with the algorithm of the objects. The server compares it with
+ * the bytes that it serves. */
+static int find_digest(const struct mount_fuse_args *a, int fd, struct cairn_digest *ret)
+{
+	const enum cairn_alg alg =
+		a->stores->nr ? cairn_store_alg(a->stores->store[0]) : CAIRN_SHA256;
+	struct cairn_error err = {0};
+	int r;
+
+	if (a->options->options.digest) {
+		*ret = *a->options->options.digest;
+		return EXIT_DONE;
+	}
+	if (cairn_digest_measure(fd, ret) == 0)
+		return EXIT_DONE;
+	r = cairn_digest_fd(fd, CAIRN_ALG_BIT(alg), ret, &err);
+	return r < 0 ? talk_error(r, &err, a->image) : EXIT_DONE;
+}
+
+static const char *source_of(const struct cairn_digest *digest, char *name)
+{
+	strcpy(name, "composefs:");
+	cairn_digest_to_hex(digest, name + strlen(name));
+	return name;
+}
+
 static int start(const struct mount_fuse_args *a, pid_t *ret_pid)
 {
 	const struct cairn_store *stores[2 * OPT_LIST_MAX];
@@ -155,11 +182,18 @@ static int start(const struct mount_fuse_args *a, pid_t *ret_pid)
 		.log = tell,
 	};
 	int fd cleanup_fd = open(a->image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char name[sizeof("composefs:") + CAIRN_DIGEST_HEX_MAX];
+	struct cairn_digest digest;
 	struct cairn_error err = {0};
 	int r;
 
 	if (fd < 0)
 		return talk_error(-errno, NULL, a->image);
+	r = find_digest(a, fd, &digest);
+	if (r != EXIT_DONE)
+		return r;
+	options.digest = &digest;
+	options.name = source_of(&digest, name);
 	r = open_basedirs(&a->options->basedirs, &bare);
 	if (r != EXIT_DONE)
 		return r;

@@ -71,11 +71,12 @@ enum cell_type {
 	CELL_TIME,    /* seconds since 1970; text in UTC, JSON a number */
 	CELL_DIGEST,  /* hexadecimal */
 	CELL_XATTRS,  /* JSON: array of {"name", "value"} */
+	CELL_NAMES,   /* text parted by commas; JSON: array of strings */
 };
 
 struct cell {
 	enum cell_type type;
-	size_t len; /* NAME: bytes; XATTRS: their number */
+	size_t len; /* NAME: bytes; XATTRS, NAMES: their number */
 	union {
 		const char *text;
 		uint64_t number;
@@ -83,6 +84,7 @@ struct cell {
 		double seconds;
 		const struct cairn_digest *digest;
 		const struct cairn_xattr *xattrs;
+		const char *const *names;
 	};
 };
 
@@ -145,6 +147,11 @@ static inline struct cell cell_digest(const struct cairn_digest *digest)
 static inline struct cell cell_xattrs(const struct cairn_xattr *xattrs, size_t nr)
 {
 	return (struct cell){.type = CELL_XATTRS, .len = nr, .xattrs = xattrs};
+}
+
+static inline struct cell cell_names(const char *const *names, size_t nr)
+{
+	return (struct cell){.type = CELL_NAMES, .len = nr, .names = names};
 }
 
 /* One row of the result: fills template @text on standard output, or with --json prints an object.

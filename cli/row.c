@@ -48,6 +48,16 @@ static void digest_text(struct out *o, const struct cairn_digest *digest)
 	out_put(o, hex, cairn_digest_to_hex(digest, hex));
 }
 
+static void names_text(struct out *o, const struct cell *c)
+{
+	for (size_t i = 0; i < c->len; i++) {
+		out_puts(o, i ? "," : "");
+		out_name(o, c->names[i], strlen(c->names[i]));
+	}
+	if (!c->len)
+		out_puts(o, "-");
+}
+
 static void cell_text(struct out *o, const struct cell *c, unsigned int width)
 {
 	switch (c->type) {
@@ -83,6 +93,9 @@ static void cell_text(struct out *o, const struct cell *c, unsigned int width)
 		break;
 	case CELL_XATTRS:
 		out_printf(o, "%zu", c->len);
+		break;
+	case CELL_NAMES:
+		names_text(o, c);
 		break;
 	}
 }
@@ -168,6 +181,16 @@ static void json_xattrs(struct out *o, const struct cairn_xattr *x, size_t nr)
 	out_put(o, "]", 1);
 }
 
+static void json_names(struct out *o, const char *const *names, size_t nr)
+{
+	out_put(o, "[", 1);
+	for (size_t i = 0; i < nr; i++) {
+		out_puts(o, i ? "," : "");
+		out_json_string(o, names[i], strlen(names[i]));
+	}
+	out_put(o, "]", 1);
+}
+
 static void json_value(struct out *o, const struct cell *c)
 {
 	switch (c->type) {
@@ -203,6 +226,9 @@ static void json_value(struct out *o, const struct cell *c)
 		break;
 	case CELL_XATTRS:
 		json_xattrs(o, c->xattrs, c->len);
+		break;
+	case CELL_NAMES:
+		json_names(o, c->names, c->len);
 		break;
 	}
 }

@@ -16,6 +16,7 @@
 #include <cairn/fuse.h>
 #include <cairn/image.h>
 #include <cairn/mount.h>
+#include <cairn/oci.h>
 #include <cairn/store.h>
 #include <cairn/tree.h>
 #include <cairn/version.h>

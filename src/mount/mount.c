@@ -46,17 +46,33 @@ static unsigned long long mount_attrs(unsigned int flags)
 	return attrs;
 }
 
-static int run_plan(const struct mount_plan *p, unsigned int ways, struct cairn_mount_result *ret,
-		    struct cairn_error *err)
+/* The bare EROFS, of the bytes that were looked at. */
+static int open_image(struct mount_plan *p, struct cairn_error *err)
+{
+	cleanup_fd int image = -1;
+	bool loop;
+	int r;
+
+	image = image_mount(p, &loop, err);
+	if (image < 0)
+		return image;
+
+	r = plan_check_unchanged(p, err);
+	if (r < 0)
+		return r;
+	p->facts.loop = loop;
+	return take_fd(&image);
+}
+
+static int open_stack(struct mount_plan *p, unsigned int ways, struct cairn_error *err)
 {
 	unsigned long long attrs = mount_attrs(p->options->flags);
 	cleanup_fd int overlay = -1;
 	cleanup_fd int image = -1;
 	unsigned int way = 0;
-	bool loop;
 	int r;
 
-	image = image_mount(p, &loop, err);
+	image = open_image(p, err);
 	if (image < 0)
 		return image;
 
@@ -69,29 +85,73 @@ static int run_plan(const struct mount_plan *p, unsigned int ways, struct cairn_
 		if (r < 0)
 			return r;
 	}
-
-	r = mount_attach(overlay, p->target_fd, err);
-	if (r < 0)
-		return r;
-
-	*ret = (struct cairn_mount_result){
-		.loop = loop,
-		.verity = p->verity,
-		.detached = way == MOUNT_BY_DESCRIPTOR,
-	};
-	return 0;
+	p->facts.detached = way == MOUNT_BY_DESCRIPTOR;
+	return take_fd(&overlay);
 }
 
-int mount_image(int image_fd, const char *target, const struct cairn_mount_options *options,
-		unsigned int ways, struct cairn_mount_result *ret, struct cairn_error *err)
+int mount_open(int image_fd, const struct cairn_mount_options *options,
+	       const struct mount_checker *checker, unsigned int ways,
+	       struct cairn_mount_result *ret, struct cairn_error *err)
 {
-	struct cairn_mount_result result;
 	struct mount_plan plan;
 	int r;
 
-	r = plan_init(&plan, image_fd, target, options, err);
+	r = plan_init(&plan, image_fd, options, checker, false, err);
 	if (r == 0)
-		r = run_plan(&plan, ways, ret ? ret : &result, err);
+		r = open_stack(&plan, ways, err);
+	if (r >= 0 && ret)
+		*ret = plan.facts;
+	plan_fini(&plan);
+	return r;
+}
+
+int mount_open_image(int image_fd, const struct cairn_mount_options *options,
+		     const struct mount_checker *checker, struct cairn_mount_result *ret,
+		     struct cairn_error *err)
+{
+	unsigned long long attrs =
+		mount_attrs(options->flags & ~(unsigned int)CAIRN_MOUNT_READ_ONLY);
+	cleanup_fd int image = -1;
+	struct mount_plan plan;
+	int r;
+
+	r = plan_init(&plan, image_fd, options, checker, true, err);
+	if (r == 0)
+		r = image = open_image(&plan, err);
+	if (r >= 0 && attrs)
+		r = mount_set_attrs(image, attrs, err);
+	if (r >= 0 && ret)
+		*ret = plan.facts;
+	plan_fini(&plan);
+	return r < 0 ? r : take_fd(&image);
+}
+
+int mount_image(int image_fd, const char *target, const struct cairn_mount_options *options,
+		const struct mount_checker *checker, unsigned int ways,
+		struct cairn_mount_result *ret, struct cairn_error *err)
+{
+	cleanup_fd int dir = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int mnt = -1;
+
+	if (dir < 0)
+		return error_errno(err, -errno, "mount point %s", target);
+
+	mnt = mount_open(image_fd, options, checker, ways, ret, err);
+	return mnt < 0 ? mnt : mount_attach(mnt, dir, err);
+}
+
+int mount_layers(int image_fd, const struct cairn_mount_options *options,
+		 const struct mount_checker *checker, cairn_layer_fn fn, void *arg,
+		 struct cairn_mount_result *ret, struct cairn_error *err)
+{
+	struct mount_plan plan;
+	int r;
+
+	r = plan_init(&plan, image_fd, options, checker, false, err);
+	if (r == 0)
+		r = layers_tell(&plan, fn, arg, err);
+	if (r == 0 && ret)
+		*ret = plan.facts;
 	plan_fini(&plan);
 	return r;
 }

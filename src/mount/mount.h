@@ -16,9 +16,42 @@ enum mount_way {
 	MOUNT_ANY_WAY = (1 << 4) - 1,
 };
 
-/* cairn_mount(), which see. @ways: set of enum mount_way that may be used: all but in tests. */
+/* What was found out about the image, or about the contents, by reading it. */
+struct mount_check {
+	struct cairn_digest digest; /* of the image */
+	int64_t when;               /* seconds since 1970; of several checks the oldest */
+	uint64_t done, remembered;  /* how much was read now, and how much had been before */
+};
+
+/* What the caller does for this room, which does not know how. Both return 0 or a negative errno. */
+struct mount_checker {
+	/* @measured: what the kernel measured on the image, NULL: it has no fs-verity. */
+	int (*image)(void *arg, int image_fd, const struct cairn_digest *measured,
+		     struct mount_check *ret, struct cairn_error *err);
+	/* Each object of the image in the first of the directories @base_fds[0..@nr) that has it. */
+	int (*contents)(void *arg, int image_fd, const int *base_fds, size_t nr,
+			struct mount_check *ret, struct cairn_error *err);
+	void *arg;
+};
+
+/* cairn_mount() and the functions beside it, which see. @checker: may be NULL where no flag asks for
+ * it. @ways: set of enum mount_way that may be used: all but in tests. */
 int mount_image(int image_fd, const char *target, const struct cairn_mount_options *options,
-		unsigned int ways, struct cairn_mount_result *ret, struct cairn_error *err);
+		const struct mount_checker *checker, unsigned int ways,
+		struct cairn_mount_result *ret, struct cairn_error *err);
+int mount_open(int image_fd, const struct cairn_mount_options *options,
+	       const struct mount_checker *checker, unsigned int ways,
+	       struct cairn_mount_result *ret, struct cairn_error *err);
+int mount_open_image(int image_fd, const struct cairn_mount_options *options,
+		     const struct mount_checker *checker, struct cairn_mount_result *ret,
+		     struct cairn_error *err);
+int mount_layers(int image_fd, const struct cairn_mount_options *options,
+		 const struct mount_checker *checker, cairn_layer_fn fn, void *arg,
+		 struct cairn_mount_result *ret, struct cairn_error *err);
+int mount_list(cairn_mounted_fn fn, void *arg, struct cairn_error *err);
+
+/* The same of the table @text, as /proc/self/mountinfo has it; it is changed. */
+int mount_list_text(char *text, cairn_mounted_fn fn, void *arg);
 
 /* cairn_umount(), which see. */
 int mount_remove(const char *target, unsigned int flags, struct cairn_error *err);

@@ -36,15 +36,14 @@ static int put_path(struct buf *b, const char *key, const char *path)
 int option_string(struct buf *b, const struct mount_plan *p, const char *lower,
 		  const char *separator)
 {
-	const struct cairn_mount_options *o = p->options;
 	int r = put_path(b, "metacopy=on,redirect_dir=on,lowerdir=", lower);
 
-	for (size_t i = 0; i < o->nr_basedirs && r == 0; i++)
-		r = put_path(b, separator, o->basedirs[i]);
-	if (o->upperdir && r == 0)
-		r = put_path(b, ",upperdir=", o->upperdir);
-	if (o->workdir && r == 0)
-		r = put_path(b, ",workdir=", o->workdir);
+	for (size_t i = 0; i < p->options->nr_basedirs && r == 0; i++)
+		r = put_path(b, separator, p->bases[i].path);
+	if (p->upper.path && r == 0)
+		r = put_path(b, ",upperdir=", p->upper.path);
+	if (p->work.path && r == 0)
+		r = put_path(b, ",workdir=", p->work.path);
 	if (p->verity && r == 0)
 		r = put(b, ",verity=require");
 	return r < 0 ? r : buf_put(b, "", 1);

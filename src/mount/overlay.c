@@ -14,26 +14,10 @@
 #include "sys/kernel_log.h"
 #include "sys/mount_api.h"
 
-#define SOURCE            "composefs"
 #define OPTION_STRING_MAX 4096 /* with NUL: mount(2) reads a page */
 
 /* What a way returns for "this kernel lacks me"; no kernel returns it to mount calls. */
 #define LACKING (-ENOPKG)
-
-/* Before 6.5 overlayfs had options, but a context of it collects anything without a look. */
-static bool is_old(int fs)
-{
-	return fs_set_string(fs, "unsupported", "unsupported", NULL) == 0;
-}
-
-int overlay_takes_verity(struct cairn_error *err)
-{
-	cleanup_fd int fs = fs_open("overlay", err);
-
-	if (fs < 0)
-		return fs;
-	return !is_old(fs) && fs_set_string(fs, "verity", "require", NULL) == 0;
-}
 
 /* The context with everything but the layers. */
 static int open_context(const struct mount_plan *p, struct cairn_error *err)
@@ -43,11 +27,11 @@ static int open_context(const struct mount_plan *p, struct cairn_error *err)
 
 	if (fs < 0)
 		return fs;
-	if (is_old(fs))
+	if (overlay_is_old(fs))
 		return error_set(err, LACKING, CAIRN_ERROR_UNSUPPORTED,
 				 "this kernel takes no layers one by one");
 
-	r = fs_set_string(fs, "source", SOURCE, err);
+	r = fs_set_string(fs, "source", p->source, err);
 	if (r == 0)
 		r = fs_set_string(fs, "metacopy", "on", err);
 	if (r == 0)
@@ -63,7 +47,7 @@ static int open_context(const struct mount_plan *p, struct cairn_error *err)
  * mount is as good, so what went wrong with it is not told. */
 static int statfs_layer(const struct mount_plan *p, int image)
 {
-	if (p->upper_fd >= 0 || p->options->flags & (CAIRN_MOUNT_IMAGE_STATFS | CAIRN_MOUNT_COMPAT))
+	if (p->upper.fd >= 0 || p->options->flags & (CAIRN_MOUNT_IMAGE_STATFS | CAIRN_MOUNT_COMPAT))
 		return -1;
 	return statfs_mount(p, image, NULL);
 }
@@ -87,16 +71,16 @@ static int set_dirs_by_fd(const struct mount_plan *p, int fs, struct cairn_error
 	int r;
 
 	for (size_t i = 0; i < p->options->nr_basedirs; i++) {
-		r = fs_set_fd(fs, "datadir+", p->base_fds[i], err);
+		r = fs_set_fd(fs, "datadir+", p->bases[i].fd, err);
 		if (r < 0) {
-			error_prepend(err, "%s", p->options->basedirs[i]);
+			error_prepend(err, "%s", p->bases[i].path);
 			return r;
 		}
 	}
-	if (p->upper_fd < 0)
+	if (p->upper.fd < 0)
 		return 0;
-	r = fs_set_fd(fs, "upperdir", p->upper_fd, err);
-	return r < 0 ? r : fs_set_fd(fs, "workdir", p->work_fd, err);
+	r = fs_set_fd(fs, "upperdir", p->upper.fd, err);
+	return r < 0 ? r : fs_set_fd(fs, "workdir", p->work.fd, err);
 }
 
 static int mount_by_descriptor(const struct mount_plan *p, int image, struct cairn_error *err)
@@ -159,7 +143,6 @@ static int set_escaped_path(int fs, const char *key, const char *path, struct ca
 
 static int mount_by_path(const struct mount_plan *p, struct cairn_error *err)
 {
-	const struct cairn_mount_options *o = p->options;
 	cleanup_fd int fs = open_context(p, err);
 	int r;
 
@@ -170,12 +153,12 @@ static int mount_by_path(const struct mount_plan *p, struct cairn_error *err)
 	if (r < 0)
 		return r == -EINVAL ? LACKING : r;
 
-	for (size_t i = 0; i < o->nr_basedirs && r == 0; i++)
-		r = set_path(fs, "datadir+", o->basedirs[i], err);
-	if (o->upperdir && r == 0)
-		r = set_escaped_path(fs, "upperdir", o->upperdir, err);
-	if (o->workdir && r == 0)
-		r = set_escaped_path(fs, "workdir", o->workdir, err);
+	for (size_t i = 0; i < p->options->nr_basedirs && r == 0; i++)
+		r = set_path(fs, "datadir+", p->bases[i].path, err);
+	if (p->upper.path && r == 0)
+		r = set_escaped_path(fs, "upperdir", p->upper.path, err);
+	if (p->work.path && r == 0)
+		r = set_escaped_path(fs, "workdir", p->work.path, err);
 	if (r == 0)
 		r = fs_create(fs, err);
 	return r < 0 ? r : fs_mount(fs, 0, err);
@@ -197,7 +180,7 @@ static int mount_string(const struct mount_plan *p, const char *separator, struc
 		return error_errno(err, r, "option string");
 
 	/* On top of the image, which the path led to until now: in here nobody minds. */
-	if (mount(SOURCE, WORKSHOP_DIR, "overlay", 0, b.data) < 0)
+	if (mount(p->source, WORKSHOP_DIR, "overlay", 0, b.data) < 0)
 		return error_errno(err, -errno, "mount");
 	return mount_clone(WORKSHOP_DIR, err);
 }
@@ -212,7 +195,7 @@ static int mount_by_string(const struct mount_plan *p, struct cairn_error *err)
 
 	/* Data-only layers came with the options that are checked: there it refuses something else. */
 	fs = fs_open("overlay", NULL);
-	return fs >= 0 && is_old(fs) ? LACKING : r;
+	return fs >= 0 && overlay_is_old(fs) ? LACKING : r;
 }
 
 /*
@@ -234,6 +217,33 @@ static int mount_by_merging(const struct mount_plan *p, struct cairn_error *err)
 }
 
 /* --- all of them ----------------------------------------------------------------------------- */
+
+/* That the path that was found out for the caller's descriptor leads to the same directory, in here. */
+static int check_path(const struct plan_dir *d, struct cairn_error *err)
+{
+	struct stat a, b;
+
+	if (!d->borrowed)
+		return 0;
+	if (d->path && stat(d->path, &a) == 0 && fstat(d->fd, &b) == 0 && a.st_dev == b.st_dev &&
+	    a.st_ino == b.st_ino)
+		return 0;
+	return error_set(err, -EOPNOTSUPP, CAIRN_ERROR_UNSUPPORTED,
+			 "descriptor %d has no path, and this kernel takes layers by path only "
+			 "(Linux 6.15 does not)",
+			 d->fd);
+}
+
+static int check_paths(const struct mount_plan *p, struct cairn_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->options->nr_basedirs && r == 0; i++)
+		r = check_path(&p->bases[i], err);
+	if (r == 0)
+		r = check_path(&p->upper, err);
+	return r < 0 ? r : check_path(&p->work, err);
+}
 
 struct job {
 	const struct mount_plan *plan;
@@ -260,7 +270,9 @@ static int in_workshop(void *arg)
 
 	if (dir < 0)
 		return error_errno(job->err, -errno, "open %s", WORKSHOP_DIR);
-	r = mount_attach(job->image, dir, job->err);
+	r = check_paths(job->plan, job->err);
+	if (r == 0)
+		r = mount_attach(job->image, dir, job->err);
 	if (r < 0)
 		return r;
 

@@ -148,7 +148,7 @@ int statfs_mount(const struct mount_plan *p, int image, struct cairn_error *err)
 	if (fs < 0)
 		return fs;
 
-	r = set_numbers(fs, p->base_fds[0], err);
+	r = set_numbers(fs, p->bases[0].fd, err);
 	if (r == 0)
 		r = fs_create(fs, err);
 	if (r < 0)

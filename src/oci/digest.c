@@ -2,6 +2,7 @@
 /* Content digests as text, and computing them. */
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -125,4 +126,16 @@ int oci_hash_data(const char *like, const void *data, size_t size, char out[OCI_
 	if (r == 0)
 		r = oci_hash_update(&hash, data, size);
 	return r < 0 ? r : oci_hash_final(&hash, out);
+}
+
+void oci_referrers_tag(const char *digest, char out[OCI_DIGEST_MAX])
+{
+	const char *colon = strchr(digest, ':');
+
+	snprintf(out, OCI_DIGEST_MAX, "%.*s-%.64s", (int)MIN(colon - digest, 32), digest,
+		 colon + 1);
+	for (char *p = out; *p; p++) {
+		if (!is_lower_alnum(*p) && !(*p >= 'A' && *p <= 'Z') && !strchr("._-", *p))
+			*p = '-';
+	}
 }

@@ -39,6 +39,10 @@ void oci_hash_fini(struct oci_hash *hash);
 /* All at once. */
 int oci_hash_data(const char *like, const void *data, size_t size, char out[OCI_DIGEST_MAX]);
 
+/* The tag under which an index lists what refers to the manifest @digest, where a registry has no API for
+ * that: "sha256-44136f…". */
+void oci_referrers_tag(const char *digest, char out[OCI_DIGEST_MAX]);
+
 /* --- references ------------------------------------------------------------------------------ */
 
 enum oci_transport {
@@ -58,8 +62,9 @@ struct oci_reference {
 	char *name; /* registry: repository, with "library/" where that is meant */
 	char *tag; /* registry: tag, "latest" when neither tag nor digest was given; layout: name of
 			 the image; docker-archive, storage: name of the image. NULL: none */
-	char *digest;  /* NULL: none */
-	int64_t index; /* docker-archive: @N; -1: none */
+	char *digest;     /* NULL: none */
+	bool tag_implied; /* nobody wrote the "latest" */
+	int64_t index;    /* docker-archive: @N; -1: none */
 };
 
 /* Reads a reference. Returns 0; -EINVAL (USAGE): it is none, with the reason. */

@@ -188,13 +188,12 @@ static int parse_registry(const char *text, const char *body, struct oci_referen
 	}
 	if (take_tag((char *)name, ref) < 0)
 		return bad(err, text, "what follows the last ':' is not a tag");
+	if (*body == '/' || *body == '.')
+		return bad(err, text, "a path needs a kind in front, such as oci:");
 	if (!host_is_valid(host))
 		return bad(err, text, "there is no such host name");
 	if (!repository_is_valid(name))
-		return bad(err, text,
-			   *body == '/' || *body == '.'
-				   ? "a path needs a kind in front, such as oci: or tar:"
-				   : "the name may have a-z 0-9 and . _ - / between them");
+		return bad(err, text, "the name may have a-z 0-9 and . _ - / between them");
 	if (strlen(host) + 1 + strlen(name) > NAME_MAX_LEN)
 		return bad(err, text, "it is longer than 255 bytes");
 
@@ -207,7 +206,8 @@ static int parse_registry(const char *text, const char *body, struct oci_referen
 	} else {
 		ref->name = strdup(name);
 	}
-	if (!ref->tag && !ref->digest)
+	ref->tag_implied = !ref->tag && !ref->digest;
+	if (ref->tag_implied)
 		ref->tag = strdup("latest");
 	return ref->host && ref->name && (ref->tag || ref->digest)
 		       ? 0

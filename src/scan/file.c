@@ -23,6 +23,15 @@
 #define XATTR_VALUE_FIRST 512
 #define XATTR_INPUTS_MAX  (XATTR_NAMES_MAX / 2)
 
+/* The on-disk encoding (image-format §7.5). */
+static uint32_t device_number(dev_t dev)
+{
+	uint32_t ma = major(dev);
+	uint32_t mi = minor(dev);
+
+	return (mi & 0xff) | (ma & 0xfff) << 8 | (mi & ~0xffu) << 12;
+}
+
 void node_set_facts(struct worker *w, struct node *n, const struct stat *st)
 {
 	n->mode = (uint16_t)st->st_mode;
@@ -30,6 +39,8 @@ void node_set_facts(struct worker *w, struct node *n, const struct stat *st)
 	n->gid = st->st_gid;
 	n->nlink = 1;
 	n->size = (uint64_t)st->st_size;
+	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
+		n->device.rdev = device_number(st->st_rdev);
 	if (w->scan->flags & CAIRN_SCAN_USE_EPOCH)
 		return;
 	n->mtime = st->st_mtim.tv_sec;
@@ -225,15 +236,6 @@ static int gather_target(struct worker *w, int dirfd, struct node *n)
 	return n->symlink.target ? 0 : scan_out_of_memory(w);
 }
 
-/* The on-disk encoding (image-format §7.5). */
-static uint32_t device_number(dev_t dev)
-{
-	uint32_t ma = major(dev);
-	uint32_t mi = minor(dev);
-
-	return (mi & 0xff) | (ma & 0xfff) << 8 | (mi & ~0xffu) << 12;
-}
-
 int gather_entry(struct worker *w, int dirfd, struct node *n)
 {
 	struct stat st;
@@ -264,7 +266,5 @@ int gather_entry(struct worker *w, int dirfd, struct node *n)
 		return r;
 	if (S_ISLNK(st.st_mode))
 		return gather_target(w, dirfd, n);
-	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-		n->device.rdev = device_number(st.st_rdev);
 	return 0;
 }

@@ -30,6 +30,7 @@
 #include "base/buf.h"
 
 #define HTTP_REDIRECTS_MAX   10
+#define HTTP_SYSTEM_CA       "/etc/ssl/certs/ca-certificates.crt"
 #define HTTP_HEADERS_MAX     (256u << 10) /* bytes of all header lines of one answer */
 #define HTTP_ERROR_BODY_MAX  (64u << 10)  /* bytes of an error's body that are kept */
 #define HTTP_RETRY_AFTER_MAX 120          /* seconds that a server can make us wait */
@@ -42,6 +43,7 @@ struct http_options {
 	const char *proxy;                /* URL for all but loopback hosts; NULL: none */
 	const char *no_proxy;             /* hosts without it, as curl's --noproxy; NULL: none */
 	const char *ca_file, *ca_dir;     /* instead of the system's certificates */
+	const char *ca_data;              /* the same as PEM text */
 	const char *cert_file, *key_file; /* PEM, to show to the server */
 	bool insecure;                    /* accept any certificate */
 	bool plain_http;                  /* http:// also to other machines */

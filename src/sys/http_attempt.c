@@ -25,7 +25,6 @@
 #define PAUSE_MAX_MS   60000
 #define PROGRESS_BYTES (1u << 20) /* an attempt that got so many is no failure */
 #define RANGE_TEXT_MAX 48
-#define DEFAULT_CA     "/etc/ssl/certs/ca-certificates.crt"
 
 static const char *const method_names[] = {
 	[HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD",   [HTTP_POST] = "POST",
@@ -401,7 +400,13 @@ static void set_tls_and_proxy(struct http_attempt *a, bool loopback)
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_SSL_VERIFYPEER, o->insecure ? 0L : 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, o->insecure ? 0L : 2L);
-	SET(CURLOPT_CAINFO, o->ca_file ? o->ca_file : DEFAULT_CA);
+	if (o->ca_data) {
+		struct curl_blob blob = {(void *)o->ca_data, strlen(o->ca_data), CURL_BLOB_NOCOPY};
+
+		SET(CURLOPT_CAINFO_BLOB, &blob);
+	} else {
+		SET(CURLOPT_CAINFO, o->ca_file ? o->ca_file : HTTP_SYSTEM_CA);
+	}
 	if (o->ca_dir)
 		SET(CURLOPT_CAPATH, o->ca_dir);
 	if (o->cert_file)
@@ -605,8 +610,10 @@ static bool is_passing(CURLcode code, int *ret_errno)
 	case CURLE_HTTP2_STREAM:
 		*ret_errno = -ECONNRESET;
 		return true;
-	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
+		*ret_errno = -EKEYREJECTED;
+		return false;
+	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
 		*ret_errno = -EPROTO;

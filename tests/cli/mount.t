@@ -45,7 +45,7 @@ What is wrong with a command line is told before anything is done.
   2> Try 'cairn mount -h'.
   [2]
 
-  $ mkdir dir store; cairn mount nothing dir --store store
+  $ mkdir -p dir store/objects; cairn mount nothing dir --store store
   2> cairn: mount: nothing: No such file or directory
   [1]
 
@@ -56,6 +56,16 @@ What is wrong with a command line is told before anything is done.
   $ cairn build -q $GOLDEN/01-empty-root.dump -o image >/dev/null; cairn mount image dir --store store -o idmap=/nowhere
   2> cairn: mount: /nowhere: No such file or directory
   [1]
+
+  $ cairn mount --spec image dir --store store
+  2> cairn: mount: --spec needs IMAGE alone
+  2> Try 'cairn mount -h'.
+  [2]
+
+  $ cairn mount image dir --store store --require perfect
+  2> cairn: mount: --require: one of checked|enforced, not 'perfect'
+  2> Try 'cairn mount -h'.
+  [2]
 
 An image that no digest pins is checked.
 
@@ -69,4 +79,24 @@ An image that no digest pins is checked.
 
   $ cairn umount nothing
   2> cairn: umount: unmount nothing: No such file or directory
+  [1]
+
+What would be mounted, as data.
+
+  $ cairn build -q $GOLDEN/01-empty-root.dump -o image >/dev/null
+  $ cairn mount --spec image --store store -o noverity,upperdir=dir,workdir=store
+  image erofs $TMP/image ro,noacl
+  data - $TMP/store/objects
+  upper - $TMP/dir
+  work - $TMP/store
+  stack overlay composefs:8f589e8f57ecb88823736b0d857ddca1e1068a23e264fad164b28f7038eb3682 metacopy=on,redirect_dir=on,lowerdir+=<image>,datadir+=$TMP/store/objects,upperdir=$TMP/dir,workdir=$TMP/store
+  $ cairn mount --spec --json image --store store -o noverity
+  {"layer":"image","type":"erofs","source":"$TMP/image","options":["ro","noacl"],"digest":"8f589e8f57ecb88823736b0d857ddca1e1068a23e264fad164b28f7038eb3682"}
+  {"layer":"data","type":null,"source":"$TMP/store/objects","options":[],"digest":null}
+  {"layer":"stack","type":"overlay","source":"composefs:8f589e8f57ecb88823736b0d857ddca1e1068a23e264fad164b28f7038eb3682","options":["metacopy=on","redirect_dir=on","lowerdir+=<image>","datadir+=$TMP/store/objects"],"digest":null}
+  $ cairn mount --spec image --store store -o noverity --require checked --no-check
+  2> cairn: mount: image: 'checked' is required, but the image is not to be checked
+  [4]
+  $ cairn mounts dir
+  2> cairn: mounts: dir: no image is mounted there
   [1]

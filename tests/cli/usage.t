@@ -15,6 +15,7 @@ The program by itself.
     digest      print the digest of an image without writing it
     mount       mount an image, verified, through the kernel
     umount      unmount images
+    mounts      list the images that are mounted, and how they are kept right
     ls          list the names in an image
     dump        print a tree as composefs-dump(5) text
     objects     list the objects that images need
@@ -25,6 +26,7 @@ The program by itself.
     check       prove that images are well formed and canonical
     measure     print the fs-verity digests of files
     store       make a store, and tell what one is
+    oci         look at container images in registries and layouts
     version     print the version
     help        tell what there is
     completion  print the completion script for bash, zsh or fish
@@ -83,13 +85,18 @@ Help of one command; it is also said by `cairn help`.
   Usage: cairn mount [OPTION]... IMAGE DIR
   
   Mount an image, verified, through the kernel.
+  With --spec, DIR is left out.
   
   Options:
     -s, --store DIR         store with the contents, may be given several times
     -o, --options OPTIONS   mount options, see below
         --backend HOW       who serves it: the kernel (default), or a process of ours
     -f, --foreground        with fuse: serve until it is unmounted, do not return before
+        --require STATE     refuse to mount when it would be weaker
+        --verify            verify all contents now, where the kernel will not
         --no-check          do not check an image that no digest pins
+        --spec              mount nothing, print what would be
+    -j, --jobs N            threads for verifying
     -v, --verbose           tell how it was mounted
         --json              print JSON, one object a line
     -h, --help              show this help

@@ -121,7 +121,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         faults = self.server.faults
         with faults.lock:
             faults.log.append(Asked(self.command, self.path, self.headers, body))
+        own = faults.answer and faults.answer(self, body)
         rules = self.take_rules()
+        if own:
+            self.send(*own, rules)
+            return
         if 'reset' in rules:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
             self.close_connection = True
@@ -193,6 +197,7 @@ class Faults:
     def __init__(self, contents=None, upstream=None, tls=None, host='127.0.0.1'):
         self.contents, self.upstream = contents or {}, upstream
         self.rules, self.log, self.received = [], [], {}
+        self.answer = None  # or answer(handler, body): (status, headers, body), None: as usual
         self.lock = threading.Lock()
         self.server = Server((host, 0), Handler)
         self.server.faults = self

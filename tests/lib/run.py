@@ -241,6 +241,8 @@ def main():
         print('\n'.join(t.name for t in tests))
         return 0
     tests = list(join_guests(tests))
+    # A shell starts what runs in its background deaf to this, and tests would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     counts = {'passed': 0, 'failed': 0, 'skipped': 0}
     failed = []
     start = time.monotonic()

@@ -57,7 +57,7 @@ static int repeat(int rounds, int fd, const char *target, const struct cairn_mou
 
 	for (int i = 0; i < rounds && r == 0; i++) {
 		start = now();
-		r = mount_image(fd, target, o, ways, &result, &err);
+		r = mount_image(fd, target, o, NULL, ways, &result, &err);
 		mounting += now() - start;
 		if (r == 0)
 			r = mount_remove(target, 0, &err);
@@ -91,13 +91,13 @@ static int try_to_change(int mnt)
 	return 0;
 }
 
-static int try_statfs_layer(int fd, const char *target, const struct cairn_mount_options *o)
+static int try_statfs_layer(int fd, const struct cairn_mount_options *o)
 {
 	struct cairn_mount_result none = {0};
 	struct cairn_error err = {0};
 	struct mount_plan plan;
 	bool loop;
-	int r = plan_init(&plan, fd, target, o, &err);
+	int r = plan_init(&plan, fd, o, NULL, false, &err);
 
 	if (r == 0)
 		r = image_mount(&plan, &loop, &err);
@@ -155,8 +155,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (only_statfs)
-		return try_statfs_layer(fd, argv[optind + 1], &o);
+		return try_statfs_layer(fd, &o);
 	if (rounds > 0)
 		return repeat(rounds, fd, argv[optind + 1], &o, ways);
-	return report(mount_image(fd, argv[optind + 1], &o, ways, &result, &err), &err, &result);
+	return report(mount_image(fd, argv[optind + 1], &o, NULL, ways, &result, &err), &err,
+		      &result);
 }

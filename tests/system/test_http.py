@@ -211,7 +211,8 @@ def test_tls(tmp_path):
                     '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext',
                     'subjectAltName=IP:127.0.0.1'], check=True, capture_output=True)
     with Faults({'/small': b'hello'}, tls=(cert, key)) as server, Faults({'/small': b'evil'}) as plain:
-        assert ask(server.url + '/small')[0].startswith('result -71 ')
+        assert ask(server.url + '/small')[0].startswith('result -129 ')
+        assert ask(plain.url.replace('http:', 'https:') + '/small')[0].startswith('result -71 ')
         assert ask(f'ca={cert}', server.url + '/small')[0] == whole(5, fnv(b'hello'))
         assert ask('insecure=1', server.url + '/small')[0] == whole(5, fnv(b'hello'))
         server.add('/small', 'redirect', plain.url + '/small')

@@ -57,9 +57,9 @@ static void test_paths_come_through(void **state)
 
 static void test_whole_strings(void **state)
 {
-	static const char *const bases[] = {"/one", "/t:w,o"};
-	struct cairn_mount_options o = {.basedirs = bases, .nr_basedirs = 2};
-	struct mount_plan p = {.options = &o};
+	struct plan_dir bases[] = {{.path = "/one"}, {.path = "/t:w,o"}};
+	struct cairn_mount_options o = {.nr_basedirs = 2};
+	struct mount_plan p = {.options = &o, .bases = bases};
 	cleanup_buf struct buf plain = BUF_INIT(4096);
 	cleanup_buf struct buf full = BUF_INIT(4096);
 
@@ -68,8 +68,8 @@ static void test_whole_strings(void **state)
 	assert_string_equal(plain.data,
 			    "metacopy=on,redirect_dir=on,lowerdir=/lower:/one:/t\\:w\\,o");
 
-	o.upperdir = "/up,per";
-	o.workdir = "/work";
+	p.upper.path = "/up,per";
+	p.work.path = "/work";
 	p.verity = true;
 	assert_int_equal(option_string(&full, &p, "/lower", "::"), 0);
 	assert_string_equal(full.data,
@@ -79,9 +79,9 @@ static void test_whole_strings(void **state)
 
 static void test_ceiling(void **state)
 {
-	static const char *const bases[] = {"/one"};
-	struct cairn_mount_options o = {.basedirs = bases, .nr_basedirs = 1};
-	struct mount_plan p = {.options = &o};
+	struct plan_dir bases[] = {{.path = "/one"}};
+	struct cairn_mount_options o = {.nr_basedirs = 1};
+	struct mount_plan p = {.options = &o, .bases = bases};
 	cleanup_buf struct buf b = BUF_INIT(32);
 
 	(void)state;

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* cairn oci: looking at container images where they are, without storing anything. */
+#include <errno.h>
+
+#include "cmd.h"
+#include "progress.h"
+#include "registry.h"
+
+struct args {
+	struct registry_args registry;
+	const char *platform;
+	bool json, manifest, config;
+};
+
+static const struct opt opts_look[] = {
+	OPT_PLATFORM(struct args, platform),
+	OPTS_REGISTRY(struct args, registry),
+	OPT_JSON(struct args, json),
+	OPT_END,
+};
+
+static int open_image(const struct args *a, const char *reference, struct cairn_oci **ret)
+{
+	struct cairn_oci_options options;
+	struct cairn_error err = {0};
+	int status = registry_options(&a->registry, a->platform, &options), r;
+
+	if (status != EXIT_DONE)
+		return status;
+	interrupt_hold();
+	r = cairn_oci_open(reference, &options, ret, &err);
+	interrupt_release();
+	/* The words name the reference when that is what is wrong. */
+	return r < 0 ? talk_error(r, &err, err.kind == CAIRN_ERROR_USAGE ? NULL : reference)
+		     : EXIT_DONE;
+}
+
+/* --- inspect --------------------------------------------------------------------------------- */
+
+static const struct opt opts_inspect[] = {
+	OPT_BOOL(struct args, manifest, 'm', "manifest", 1,
+		 "print the manifest as it was received"),
+	OPT_BOOL(struct args, config, 'c', "config", 1, "print the config as it was received"),
+	OPT_PLATFORM(struct args, platform),
+	OPTS_REGISTRY(struct args, registry),
+	OPT_JSON(struct args, json),
+	OPT_END,
+};
+
+static void inspect_row(const struct cairn_oci_info *i)
+{
+	static const char *const keys[] = {"reference", "digest",  "index",         "type",
+					   "platform",  "created", "config",        "config_type",
+					   "layers",    "size",    "artifact_type", NULL};
+	const bool indexed = strcmp(i->digest, i->top_digest) != 0;
+	const struct cell cells[] = {
+		cell_name(i->reference),
+		cell_word(i->digest),
+		indexed ? cell_word(i->top_digest) : cell_none(),
+		cell_name(i->media_type),
+		cell_name(i->platform),
+		cell_name(i->created),
+		cell_word(i->config_digest),
+		cell_name(i->config_type),
+		cell_number(i->nr_layers),
+		cell_size(i->size),
+		cell_name(i->artifact_type),
+	};
+
+	out_row(keys,
+		i->is_image ? "reference  {reference}\n"
+			      "digest     {digest}\n"
+			      "index      {index}\n"
+			      "type       {type}\n"
+			      "platform   {platform}\n"
+			      "created    {created}\n"
+			      "config     {config}\n"
+			      "layers     {layers}, {size}\n"
+			    : "reference  {reference}\n"
+			      "digest     {digest}\n"
+			      "index      {index}\n"
+			      "type       {type}\n"
+			      "artifact   {artifact_type}\n"
+			      "config     {config}\n"
+			      "layers     {layers}, {size}\n",
+		cells);
+}
+
+static int run_inspect(const struct command *self, int argc, char **argv)
+{
+	struct args a = {0};
+	struct cairn_oci *oci cleanup_oci = NULL;
+	struct cairn_oci_info info;
+	int status;
+
+	if (opt_parse(self, argc, argv, &a) < 0)
+		return EXIT_USAGE;
+	out_json = a.json;
+	if (a.manifest + a.config + a.json > 1)
+		return talk_usage("--manifest, --config and --json exclude each other");
+	status = open_image(&a, argv[1], &oci);
+	if (status != EXIT_DONE)
+		return status;
+	cairn_oci_info(oci, &info);
+	if (a.manifest) {
+		out_put(&out_result, info.manifest, info.manifest_size);
+	} else if (a.config) {
+		if (!info.config) {
+			talk("%s: not a container image but an artifact", argv[1]);
+			return EXIT_FAILED;
+		}
+		out_put(&out_result, info.config, info.config_size);
+	} else {
+		inspect_row(&info);
+	}
+	return EXIT_DONE;
+}
+
+const struct command cmd_oci_inspect = {
+	.name = "oci inspect",
+	.operands = "REF",
+	.summary = "tell what a container image is",
+	.opts = opts_inspect,
+	.min = 1,
+	.max = 1,
+	.first = OPERAND_FILE,
+	.run = run_inspect,
+};
+
+/* --- layers ---------------------------------------------------------------------------------- */
+
+static void layer_row(size_t i, const struct cairn_oci_layer *l)
+{
+	static const char *const keys[] = {"layer",       "digest",     "size",    "media_type",
+					   "compression", "created_by", "diff_id", NULL};
+	const struct cell cells[] = {
+		cell_number(i),           cell_word(l->digest),      cell_size(l->size),
+		cell_name(l->media_type), cell_word(l->compression), cell_name(l->created_by),
+		cell_word(l->diff_id),
+	};
+
+	out_row(keys, "{layer:3} {digest} {diff_id} {compression} {size}\n", cells);
+}
+
+static int run_layers(const struct command *self, int argc, char **argv)
+{
+	struct args a = {0};
+	struct cairn_oci *oci cleanup_oci = NULL;
+	struct cairn_oci_layer layer;
+	int status;
+
+	if (opt_parse(self, argc, argv, &a) < 0)
+		return EXIT_USAGE;
+	out_json = a.json;
+	status = open_image(&a, argv[1], &oci);
+	if (status != EXIT_DONE)
+		return status;
+	for (size_t i = 0; cairn_oci_layer(oci, i, &layer) == 0; i++)
+		layer_row(i, &layer);
+	return EXIT_DONE;
+}
+
+const struct command cmd_oci_layers = {
+	.name = "oci layers",
+	.operands = "REF",
+	.summary = "list the layers of a container image",
+	.notes = "From the base on: number, digest, diff_id, compression, size.",
+	.opts = opts_look,
+	.min = 1,
+	.max = 1,
+	.first = OPERAND_FILE,
+	.run = run_layers,
+};
+
+/* --- ls -------------------------------------------------------------------------------------- */
+
+static const struct opt opts_ls[] = {
+	OPTS_REGISTRY(struct args, registry),
+	OPT_JSON(struct args, json),
+	OPT_END,
+};
+
+static int entry_row(void *arg, const struct cairn_oci_entry *e)
+{
+	static const char *const keys[] = {"name",       "digest", "platform",
+					   "media_type", "size",   NULL};
+	const struct cell cells[] = {
+		cell_name(e->name),
+		cell_word(e->digest),
+		cell_name(e->platform),
+		cell_name(e->media_type),
+		e->digest ? cell_size(e->size) : cell_none(),
+	};
+
+	(void)arg;
+	out_row(keys, e->digest ? "{digest} {platform} {name}\n" : "{name}\n", cells);
+	return out_result.error;
+}
+
+static int run_ls(const struct command *self, int argc, char **argv)
+{
+	struct args a = {0};
+	struct cairn_oci_options options;
+	struct cairn_error err = {0};
+	int status, r;
+
+	if (opt_parse(self, argc, argv, &a) < 0)
+		return EXIT_USAGE;
+	out_json = a.json;
+	status = registry_options(&a.registry, NULL, &options);
+	if (status != EXIT_DONE)
+		return status;
+	interrupt_hold();
+	r = cairn_oci_list(argv[1], &options, entry_row, NULL, &err);
+	interrupt_release();
+	if (out_result.error)
+		return EXIT_FAILED; /* main() tells it */
+	return r < 0 ? talk_error(r, &err, err.kind == CAIRN_ERROR_USAGE ? NULL : argv[1])
+		     : EXIT_DONE;
+}
+
+const struct command cmd_oci_ls = {
+	.name = "oci ls",
+	.operands = "REF",
+	.summary = "list the container images that a place has",
+	.notes = "Tags of a repository; images in a layout; platforms of an image.",
+	.opts = opts_ls,
+	.min = 1,
+	.max = 1,
+	.first = OPERAND_FILE,
+	.run = run_ls,
+};
+
+const struct command cmd_oci = {
+	.name = "oci",
+	.summary = "look at container images in registries and layouts",
+};

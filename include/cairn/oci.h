@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Container images: finding them in registries, layouts and archives, and what they are made of.
+ *
+ *	docker://HOST/NAME[:TAG][@DIGEST]	a registry; "docker://" may be left out
+ *	oci:DIR[:NAME][@DIGEST]		an OCI layout
+ *	dir:DIR				as skopeo writes it
+ *
+ * What is fetched is checked by size and digest before anything is made of it.
+ */
+#ifndef CAIRN_OCI_H
+#define CAIRN_OCI_H
+
+#include <cairn/digest.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum cairn_oci_flags {
+	CAIRN_OCI_PLAIN_HTTP = 1 << 0, /* speak http to registries */
+	CAIRN_OCI_INSECURE =
+		1 << 1, /* accept any certificate, or http if that is what they speak */
+};
+
+/* How to reach registries, and which image of several is meant. Zero is the default of every field; texts are
+ * borrowed until the call that takes them returns. Files that are missing count as empty, but for the
+ * one that @auth_file names. */
+struct cairn_oci_options {
+	unsigned int flags;      /* enum cairn_oci_flags */
+	const char *platform;    /* [OS/]ARCHITECTURE[/VARIANT]; NULL: this machine */
+	const char *credentials; /* USER:PASSWORD; NULL: from the files */
+	const char *auth_file;   /* instead of @auth_files */
+	const char *const
+		*auth_files; /* auth.json, config.json, .dockercfg: the first hit counts */
+	size_t nr_auth_files;
+	const char *const *certs_dirs; /* directories with HOST[:PORT]/ *.crt, *.cert and *.key */
+	size_t nr_certs_dirs;
+	const char *registries_conf;     /* version 2 */
+	const char *registries_conf_dir; /* *.conf after it */
+	const char *proxy, *no_proxy;    /* URL of a proxy, and hosts without it */
+	int (*cancelled)(void *arg);     /* asked several times a second; 1: stop. May be NULL */
+	void *cancelled_arg;
+};
+
+struct cairn_oci;
+
+/* Finds the image that @reference names: reads its manifest and config. Returns 0; -ENOENT: there is none, or
+ * none for the platform; -EILSEQ (kind DIGEST): something has not the digest that it should have; -EINVAL
+ * (USAGE: the reference; FORMAT: a document); -EACCES: the registry refuses; or another negative errno. */
+CAIRN_API int cairn_oci_open(const char *reference, const struct cairn_oci_options *options,
+			     struct cairn_oci **ret, struct cairn_error *err);
+CAIRN_API void cairn_oci_close(struct cairn_oci *oci);
+
+/* What is known of an image; valid until it is closed. NULL: not told. */
+struct cairn_oci_info {
+	const char *reference;  /* in full */
+	const char *digest;     /* of the manifest, "sha256:…" */
+	const char *top_digest; /* of what the reference names; another one when that is an index */
+	const char *media_type; /* of the manifest */
+	const char *config_digest;
+	const char *config_type;
+	const char *platform; /* "linux/amd64" */
+	const char *created;
+	const char *artifact_type; /* of what is no container image */
+	int is_image;
+	size_t nr_layers;
+	uint64_t size;        /* bytes of the layers, compressed */
+	const void *manifest; /* as received */
+	size_t manifest_size;
+	const void *config; /* NULL: none that is an image's */
+	size_t config_size;
+};
+
+CAIRN_API void cairn_oci_info(const struct cairn_oci *oci, struct cairn_oci_info *ret);
+
+struct cairn_oci_layer {
+	const char *digest; /* of the blob */
+	const char *media_type;
+	uint64_t size;       /* bytes of the blob */
+	const char *diff_id; /* digest of the tar in it, as the config tells; NULL: an artifact */
+	const char *compression; /* "gzip", "zstd", "zstd:chunked", "estargz" or "none" */
+	const char *created_by;  /* from the history */
+};
+
+/* Layer @i, from the base at 0 on. Returns 0 or -EINVAL. */
+CAIRN_API int cairn_oci_layer(const struct cairn_oci *oci, size_t i, struct cairn_oci_layer *ret);
+
+/* An image that a place has. */
+struct cairn_oci_entry {
+	const char *name;     /* tag, or the name in a layout; NULL: none */
+	const char *digest;   /* of its manifest or index; NULL: not known without asking for it */
+	const char *platform; /* NULL: not told */
+	const char *media_type;
+	uint64_t size; /* bytes of its manifest */
+};
+
+/* Calls @fn for each image that the place of @reference has: tags of a repository; images in a layout; of a
+ * reference with tag or digest the entries of its index. Returns 0, what @fn returned, or as
+ * cairn_oci_open(). */
+CAIRN_API int cairn_oci_list(const char *reference, const struct cairn_oci_options *options,
+			     int (*fn)(void *arg, const struct cairn_oci_entry *entry), void *arg,
+			     struct cairn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* An image that was opened, and what is needed to speak to where it is. */
+#ifndef API_OCI_INTERNAL_H
+#define API_OCI_INTERNAL_H
+
+#include <cairn/oci.h>
+
+#include "oci/image.h"
+#include "oci/registry.h"
+
+/* The options in the form that the rooms take; owns what it points to. */
+struct oci_context {
+	struct registry_options registry;
+	struct registries registries;
+	struct oci_platform platform;
+	bool platform_given;
+	char *texts[3];
+	int (*cancelled)(void *arg);
+	void *cancelled_arg;
+	char **auth_files, **certs_dirs;
+};
+
+struct cairn_oci {
+	struct oci_context context;
+	struct oci_reference ref;
+	struct source *source;
+	struct oci_image *image;
+	char *reference; /* in full */
+	char platform[OCI_PLATFORM_TEXT_MAX];
+};
+
+int oci_context_init(struct oci_context *c, const struct cairn_oci_options *options,
+		     struct cairn_error *err);
+void oci_context_fini(struct oci_context *c);
+
+#endif
