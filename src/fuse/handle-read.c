@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "fuse/server-internal.h"
@@ -80,4 +81,37 @@ int handle_read(struct server *s, const struct call *c)
 		return 0;
 	}
 	return s->reader ? read_object(s, c, &inode, size, in->offset) : -EIO;
+}
+
+int handle_lseek(struct server *s, const struct call *c)
+{
+	const struct fuse_lseek_in *in = (const struct fuse_lseek_in *)c->arg;
+	struct fuse_lseek_out *out = (struct fuse_lseek_out *)(void *)c->reply->data;
+	struct cairn_error err = {0};
+	struct reader_object *o;
+	struct view_object vo;
+	struct inode inode;
+	int64_t offset;
+	int r = handle_inode(s, c->header->nodeid, &inode);
+
+	if (r < 0)
+		return r;
+	if (in->offset >= inode.size)
+		return -ENXIO;
+	if (!view_external(&inode) || !s->reader) {
+		offset = in->whence == SEEK_DATA ? (int64_t)in->offset : (int64_t)inode.size;
+	} else {
+		r = get_object(s, c->header->nodeid, &inode, &vo, &o);
+		if (r < 0)
+			return r;
+		offset = reader_seek(s->reader, o, in->offset, (int)in->whence, &err);
+		reader_put(s->reader, o);
+	}
+	if (offset == -ENXIO || offset == -EINVAL)
+		return (int)offset;
+	if (offset < 0)
+		return tell_fault(s, c->header->nodeid, fault_of(&vo, UINT64_MAX), &err);
+	*out = (struct fuse_lseek_out){.offset = (uint64_t)offset};
+	c->reply->size = sizeof(*out);
+	return 0;
 }

@@ -167,6 +167,8 @@ static size_t least_arg_size(uint32_t opcode)
 	case FUSE_READDIR:
 	case FUSE_READDIRPLUS:
 		return sizeof(struct fuse_read_in);
+	case FUSE_LSEEK:
+		return sizeof(struct fuse_lseek_in);
 	case FUSE_RELEASE:
 		return sizeof(struct fuse_release_in);
 	case FUSE_GETXATTR:
@@ -195,6 +197,8 @@ static int dispatch(struct server *s, const struct call *c)
 		return handle_open(c, s->no_opendir, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR);
 	case FUSE_READ:
 		return handle_read(s, c);
+	case FUSE_LSEEK:
+		return handle_lseek(s, c);
 	case FUSE_READDIR:
 		return handle_readdir(s, c, false);
 	case FUSE_READDIRPLUS:

@@ -87,6 +87,7 @@ int handle_readdir(struct server *s, const struct call *c, bool plus);
 int handle_getxattr(struct server *s, const struct call *c);
 int handle_listxattr(struct server *s, const struct call *c);
 int handle_read(struct server *s, const struct call *c);
+int handle_lseek(struct server *s, const struct call *c);
 
 /* The inode that the call is about. Returns 0, or -EIO after telling why. */
 int handle_inode(struct server *s, uint64_t node, struct inode *ret);
