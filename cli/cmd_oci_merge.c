@@ -63,7 +63,7 @@ static int read_layer(const char *name, const struct args *a, enum cairn_profile
 	const struct source_args sa = {
 		.profile = profile, .layer = true, .jobs = a->jobs, .quiet = a->quiet};
 	struct cairn_scan_result read = {0};
-	int status = source_open(name, &s);
+	int status = source_open(name, NULL, &s);
 
 	if (status != EXIT_DONE)
 		return status;

@@ -67,6 +67,10 @@ static int source_sort(struct source *s)
 
 	s->kind = SOURCE_DUMP;
 	s->format = -1;
+	if (s->image.store && cairn_image_probe(s->fd) < 0) {
+		talk("%s: not an image", s->name);
+		return EXIT_FAILED;
+	}
 	if (S_ISDIR(st.st_mode)) {
 		s->kind = SOURCE_DIRECTORY;
 	} else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) {
@@ -105,19 +109,28 @@ int source_check_args(const struct source *s, size_t nr, const struct source_arg
 	return EXIT_DONE;
 }
 
-int source_open(const char *name, struct source *ret)
+int source_open(const char *name, const struct opt_list *stores, struct source *ret)
 {
-	struct source s cleanup_source = {.name = name};
+	struct source s cleanup_source = {.name = name, .fd = -1};
 	const bool tar = !strncmp(name, "tar:", 4);
 	int status;
 
 	name += tar ? 4 : 0;
-	s.fd = strcmp(name, "-") ? open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY)
-				 : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (s.fd < 0)
-		return talk_error(-errno, NULL, name);
-	if (!strcmp(name, "-"))
+	if (!strcmp(name, "-")) {
 		s.name = "standard input";
+		s.fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+		if (s.fd < 0)
+			return talk_error(-errno, NULL, name);
+	} else if (tar) {
+		s.fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (s.fd < 0)
+			return talk_error(-errno, NULL, name);
+	} else {
+		status = image_find(name, stores, &s.image);
+		if (status != EXIT_DONE)
+			return status;
+		s.fd = s.image.fd;
+	}
 
 	status = source_sort(&s);
 	if (tar && status == EXIT_DONE)
@@ -224,15 +237,23 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 	return r < 0 ? talk_error(r, &err, s->name) : EXIT_DONE;
 }
 
-int source_tree(const char *name, struct cairn_tree **ret)
+int source_tree_stores(const char *name, const struct opt_list *stores, struct cairn_tree **ret,
+		       struct store_list *ret_stores)
 {
 	struct source s cleanup_source = SOURCE_INIT;
 	const struct source_args a = {0};
-	int status = source_open(name, &s);
+	int status = source_open(name, stores, &s);
 
+	if (status == EXIT_DONE && ret_stores)
+		status = image_stores(&s.image, stores, ret_stores);
 	if (status != EXIT_DONE)
 		return status;
 	return source_load(&s, &a, 0, NULL, ret, NULL);
+}
+
+int source_tree(const char *name, const struct opt_list *stores, struct cairn_tree **ret)
+{
+	return source_tree_stores(name, stores, ret, NULL);
 }
 
 /* --- asking a tree --------------------------------------------------------------------------- */

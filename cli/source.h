@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
  * SOURCE, as `build`, `digest` and `diff` take it: a directory; an image or a tar archive, plain or
- * compressed (told by their first bytes); a dump text (every other file); or `-`, a dump text or image on
- * standard input. `tar:FILE` is a tar archive whatever it looks like, `tar:-` one on standard input.
+ * compressed (told by their first bytes); a dump text (every other file); an image in a store (image.h);
+ * or `-`, a dump text or image on standard input. `tar:FILE` is a tar archive whatever it looks like,
+ * `tar:-` one on standard input.
  */
 #ifndef CLI_SOURCE_H
 #define CLI_SOURCE_H
 
 #include "cli.h"
+#include "image.h"
 #include "progress.h"
 
 enum source_kind { SOURCE_DIRECTORY = 1, SOURCE_IMAGE, SOURCE_DUMP, SOURCE_TAR };
@@ -16,8 +18,9 @@ struct source {
 	const char *name; /* as the user gave it */
 	enum source_kind kind;
 	int fd;
-	int format;              /* of an image; else -1 */
-	unsigned int load_flags; /* enum cairn_load_flags, for an image */
+	int format;               /* of an image; else -1 */
+	unsigned int load_flags;  /* enum cairn_load_flags, for an image */
+	struct image_found image; /* where it was found; its fd is not used */
 };
 
 /* Options that say how a source is read. */
@@ -57,6 +60,10 @@ struct source_args {
 
 #define OPT_ALG(type, field, help) OPT_CHOICE(type, field, 0, "alg", "ALG", "sha256|sha512", help)
 
+#define OPT_STORES(type, field)                                                                    \
+	OPT_DIRS(type, field, 's', "store", "DIR",                                                 \
+		 "store to look for an image in, may be given several times")
+
 /* --format: the enum cairn_format of @choice, place in the list. */
 #define FORMAT_CHOICES "auto|0|1|2|v0|v1|v2"
 int format_of_choice(unsigned int choice);
@@ -69,8 +76,9 @@ const char *alg_name(unsigned int alg);
 /* Threads to use for @jobs, the option's value. */
 unsigned int jobs_of(unsigned int jobs);
 
-/* Opens @name and tells what it is. Returns EXIT_DONE, or an exit status after telling why not. */
-int source_open(const char *name, struct source *ret);
+/* Opens @name and tells what it is. @stores: where images of that name are looked for, NULL: the default
+ * store. Returns EXIT_DONE, or an exit status after telling why not. */
+int source_open(const char *name, const struct opt_list *stores, struct source *ret);
 void source_close(struct source *s);
 
 /* EXIT_USAGE, and says so, when @a has an option that concerns none of the @nr sources. */
@@ -90,7 +98,11 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 		struct cairn_scan_result *ret_scan);
 
 /* source_open() and source_load() in one, for commands without options about the source. */
-int source_tree(const char *name, struct cairn_tree **ret);
+int source_tree(const char *name, const struct opt_list *stores, struct cairn_tree **ret);
+
+/* The same, and the stores for its contents: @stores, or where it was found. */
+int source_tree_stores(const char *name, const struct opt_list *stores, struct cairn_tree **ret,
+		       struct store_list *ret_stores);
 
 /* The algorithm of the digests in @tree, 0 when there is none. */
 unsigned int source_alg(const struct cairn_tree *tree);

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 
 #include "api/api-internal.h"
-#include "base/buf.h"
 #include "base/parallel.h"
 #include "dump/parse.h"
 #include "sys/io.h"
@@ -23,12 +22,19 @@
 /* Nobody has more to parse than so many threads can. */
 #define JOBS_MAX 64
 
+#define PAGE 4096u
+
+struct text_buffer {
+	char *data; /* begins at a page */
+	size_t len, size;
+};
+
 struct pieces {
 	int fd;
 	off_t start, end; /* of the text, in the file */
 	unsigned int jobs;
 	struct dump_parser *parser[JOBS_MAX];
-	struct buf buffer[JOBS_MAX];
+	struct text_buffer buffer[JOBS_MAX];
 	struct dump_join *join;
 	struct dump_piece *parsed[2 * JOBS_MAX]; /* by slot: not yet joined */
 };
@@ -40,7 +46,7 @@ static void pieces_fini(struct pieces *p)
 	dump_join_free(p->join);
 	for (unsigned int i = 0; i < p->jobs; i++) {
 		dump_parser_free(p->parser[i]);
-		buf_fini(&p->buffer[i]);
+		free(p->buffer[i].data);
 	}
 }
 
@@ -50,20 +56,38 @@ static int pieces_init(struct pieces *p, unsigned int flags)
 {
 	if (dump_join_new(&p->join) < 0)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < p->jobs; i++) {
-		p->buffer[i] = BUF_INIT(PIECE_SIZE + 2 * (size_t)DUMP_LINE_MAX);
+	for (unsigned int i = 0; i < p->jobs; i++)
 		if (dump_parser_new(flags, &p->parser[i]) < 0)
 			return -ENOMEM;
-	}
+	return 0;
+}
+
+/* Makes room for @size bytes. Whole pages: the kernel copies to where the same byte of a page goes
+ * several times as fast as to elsewhere. */
+static int grow(struct text_buffer *b, size_t size)
+{
+	char *bigger;
+
+	if (size <= b->size)
+		return 0;
+	size = ROUND_UP(MAX(size, 2 * b->size), (size_t)PAGE);
+	bigger = (char *)aligned_alloc(PAGE, size);
+	if (!bigger)
+		return -ENOMEM;
+	if (b->len)
+		memcpy(bigger, b->data, b->len);
+	free(b->data);
+	b->data = bigger;
+	b->size = size;
 	return 0;
 }
 
 /* Reads on, up to @size bytes. Returns 1 when there is no more; 0, or a negative errno. */
-static int read_more(const struct pieces *p, struct buf *b, off_t start, size_t size)
+static int read_more(const struct pieces *p, struct text_buffer *b, off_t start, size_t size)
 {
 	ssize_t got;
 
-	if (buf_reserve(b, size) < 0)
+	if (grow(b, b->len + size) < 0)
 		return -ENOMEM;
 	got = pread_full(p->fd, b->data + b->len, size, start + (off_t)b->len);
 	if (got < 0)
@@ -72,44 +96,42 @@ static int read_more(const struct pieces *p, struct buf *b, off_t start, size_t 
 	return (size_t)got < size;
 }
 
-/* The lines that begin in piece @i, all of their bytes, in @b: from *@ret_text on. */
-static int read_piece(const struct pieces *p, size_t i, struct buf *b, const char **ret_text,
-		      size_t *ret_size)
+/* The lines of piece @i, all of their bytes, in @b: those that begin behind the first byte of the
+ * piece, or in the first piece there, up to the first byte of the next piece. */
+static int read_piece(const struct pieces *p, size_t i, struct text_buffer *b,
+		      const char **ret_text, size_t *ret_size)
 {
-	/* With the byte before it, which says whether a line begins there. */
-	size_t before = i ? 1 : 0;
-	off_t start = p->start + (off_t)(i * PIECE_SIZE) - (off_t)before;
-	const size_t piece_end = before + PIECE_SIZE;
-	const char *lf = NULL;
-	size_t text = 0, size;
+	const off_t start = p->start + (off_t)(i * PIECE_SIZE);
+	const char *lf;
+	size_t text = 0;
 	int r;
 
+	*ret_size = 0;
 	b->len = 0;
-	r = read_more(p, b, start, piece_end + LINE_USUAL);
+	r = read_more(p, b, start, PIECE_SIZE + LINE_USUAL);
 	if (r < 0)
 		return r;
-	size = MIN(b->len, piece_end);
-	if (before) {
-		lf = (const char *)memchr(b->data, '\n', size);
-		text = lf ? (size_t)(lf - b->data) + 1 : size;
+	if (i) {
+		lf = (const char *)memchr(b->data, '\n', MIN(b->len, (size_t)PIECE_SIZE));
+		if (!lf)
+			return 0;
+		text = (size_t)(lf + 1 - b->data);
 	}
-	*ret_size = 0;
-	if (text == size)
-		return 0;
 
-	for (size_t from = size - 1;;) {
-		lf = (const char *)memchr(b->data + from, '\n', b->len - from);
+	for (size_t from = PIECE_SIZE;;) {
+		lf = b->len > from ? (const char *)memchr(b->data + from, '\n', b->len - from)
+				   : NULL;
 		if (lf || r)
 			break;
-		if (b->len > piece_end + DUMP_LINE_MAX)
+		if (b->len > PIECE_SIZE + DUMP_LINE_MAX)
 			return -EAGAIN;
 		from = b->len;
-		r = read_more(p, b, start, b->len - size + LINE_USUAL);
+		r = read_more(p, b, start, b->len - PIECE_SIZE);
 		if (r < 0)
 			return r;
 	}
 	*ret_text = b->data + text;
-	*ret_size = (lf ? (size_t)(lf - b->data) + 1 : b->len) - text;
+	*ret_size = (lf ? (size_t)(lf + 1 - b->data) : b->len) - text;
 	/* Somebody writes to the file. */
 	return start + (off_t)b->len > p->end ? -EAGAIN : 0;
 }

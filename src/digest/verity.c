@@ -144,7 +144,7 @@ void verity_fini(struct verity *v)
 	*v = (struct verity){0};
 }
 
-/* Hashes a group: the @nr_pending bytes that wait, then @data[0..@size). */
+/* Hashes a group: the @nr_pending bytes that wait, whole blocks if more follow, then @data[0..@size). */
 static void hash_group(struct verity *v, const uint8_t *data, size_t size)
 {
 	struct sha2_msg msgs[SHA2_LANES_MAX];
@@ -159,7 +159,7 @@ static void hash_group(struct verity *v, const uint8_t *data, size_t size)
 	for (size_t at = 0; at < size; at += VERITY_BLOCK_SIZE) {
 		msgs[nr++] = (struct sha2_msg){
 			.data = data + at,
-			.len = VERITY_BLOCK_SIZE,
+			.len = MIN(size - at, VERITY_BLOCK_SIZE),
 		};
 	}
 	v->nr_pending = 0;
@@ -174,25 +174,33 @@ static void put_pending(struct verity *v, const uint8_t *data, size_t size)
 	v->nr_pending += size;
 }
 
-void verity_update(struct verity *v, const void *data, size_t size)
+/* Hashes what makes whole groups of @data[0..*@size). Returns what is left of it, less than a group with
+ * the bytes that wait. */
+static const uint8_t *hash_groups(struct verity *v, const uint8_t *p, size_t *size)
 {
-	const uint8_t *p = data;
-	size_t part = MIN(size, -v->nr_pending % VERITY_BLOCK_SIZE);
+	size_t part = MIN(*size, -v->nr_pending % VERITY_BLOCK_SIZE);
 
-	v->size += size;
+	v->size += *size;
 
 	/* Only the block that the last piece left unfinished is completed by a copy. */
 	put_pending(v, p, part);
 	p += part;
-	size -= part;
+	*size -= part;
 
-	while (v->nr_pending + size >= GROUP_SIZE) {
+	while (v->nr_pending + *size >= GROUP_SIZE) {
 		size_t direct = GROUP_SIZE - v->nr_pending;
 
 		hash_group(v, p, direct);
 		p += direct;
-		size -= direct;
+		*size -= direct;
 	}
+	return p;
+}
+
+void verity_update(struct verity *v, const void *data, size_t size)
+{
+	const uint8_t *p = hash_groups(v, data, &size);
+
 	put_pending(v, p, size);
 }
 
@@ -235,16 +243,23 @@ void verity_add_leaves(struct verity *v, const uint8_t *leaves, size_t size)
 	}
 }
 
-int verity_final(struct verity *v, struct cairn_digest *ret)
+int verity_finish(struct verity *v, const void *data, size_t size, struct cairn_digest *ret)
 {
-	if (v->nr_pending)
-		hash_group(v, NULL, 0);
+	const uint8_t *p = hash_groups(v, data, &size);
+
+	if (v->nr_pending || size)
+		hash_group(v, p, size);
 	for (unsigned int i = 0; i < v->nr_trees; i++) {
 		tree_final(&v->trees[i], v->size, &ret[i]);
 		tree_reset(&v->trees[i]);
 	}
 	v->size = 0;
 	return (int)v->nr_trees;
+}
+
+int verity_final(struct verity *v, struct cairn_digest *ret)
+{
+	return verity_finish(v, NULL, 0, ret);
 }
 
 int verity_digest_data(const void *data, size_t size, unsigned int algs, struct cairn_digest *ret)
@@ -256,6 +271,5 @@ int verity_digest_data(const void *data, size_t size, unsigned int algs, struct 
 	if (r < 0)
 		return r;
 
-	verity_update(&v, data, size);
-	return verity_final(&v, ret);
+	return verity_finish(&v, data, size, ret);
 }

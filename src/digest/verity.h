@@ -78,6 +78,9 @@ void verity_add_leaves(struct verity *v, const uint8_t *leaves, size_t size);
 /* Ends the content and makes @v ready for the next. Returns the number of digests in @ret. */
 int verity_final(struct verity *v, struct cairn_digest *ret);
 
+/* verity_update() and verity_final() in one, without the copy of what makes no whole group. */
+int verity_finish(struct verity *v, const void *data, size_t size, struct cairn_digest *ret);
+
 #define cleanup_verity __attribute__((__cleanup__(verity_fini)))
 
 /* --- one content in memory ------------------------------------------------------------------- */

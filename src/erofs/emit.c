@@ -3,7 +3,7 @@
  * Writing an image as it was planned.
  *
  * Invariants:
- *  1. buffer[ROOM] is the byte of the image where the piece begins, and the piece is all zero before
+ *  1. buffer[ROOM], at a multiple of the block size in memory too, is the byte of the image where the piece begins, and the piece is all zero before
  *     anything is put there. What lies outside of the piece may be put too, and is dropped.
  *  2. pos is the offset in the image of what is put next.
  */
@@ -15,7 +15,8 @@
 
 /* The largest record, xattrs (16 bits of 4-byte units) and tail, and padding to the next block: so
  * far an inode that is partly in a piece can reach out of it. */
-#define ROOM ((size_t)EXTENDED_SIZE + XATTR_HEADER_SIZE + 4u * UINT16_MAX + 2 * BLOCK_SIZE)
+#define ROOM_USED (EXTENDED_SIZE + XATTR_HEADER_SIZE + 4u * UINT16_MAX + 2 * BLOCK_SIZE)
+#define ROOM      ((size_t)ROUND_UP(ROOM_USED, BLOCK_SIZE))
 
 struct erofs_emitter {
 	const struct erofs_plan *p;
@@ -24,7 +25,7 @@ struct erofs_emitter {
 	uint32_t next_dir;           /* place in plan->dir[] */
 	uint32_t next_spill;         /* place in plan->spills */
 	struct stored_xattr *xattrs; /* scratch */
-	uint8_t buffer[ROOM + EROFS_PIECE_SIZE + ROOM];
+	uint8_t *buffer;             /* ROOM + EROFS_PIECE_SIZE + ROOM */
 };
 
 /* The next @size bytes. */
@@ -398,13 +399,15 @@ int erofs_emitter_new(const struct erofs_plan *plan, struct erofs_emitter **ret)
 {
 	struct erofs_emitter *e cleanup(erofs_emitter) = NULL;
 
-	/* Not cleared: the buffer is large, and its ends are hardly ever used. */
-	e = (struct erofs_emitter *)malloc(sizeof(*e));
+	e = (struct erofs_emitter *)calloc(1, sizeof(*e));
 	if (!e)
 		return -ENOMEM;
 	e->p = plan;
 	e->xattrs = (struct stored_xattr *)malloc(plan->stored.max_nr * sizeof(*e->xattrs));
-	if (!e->xattrs)
+	/* Aligned as in the file, since the kernel copies that several times as fast. Not cleared: its
+	 * ends are hardly ever used. */
+	e->buffer = (uint8_t *)aligned_alloc(BLOCK_SIZE, ROOM + EROFS_PIECE_SIZE + ROOM);
+	if (!e->xattrs || !e->buffer)
 		return -ENOMEM;
 	*ret = take_ptr(e);
 	return 0;
@@ -415,6 +418,7 @@ void erofs_emitter_free(struct erofs_emitter *e)
 	if (!e)
 		return;
 	free(e->xattrs);
+	free(e->buffer);
 	free(e);
 }
 
