@@ -13,7 +13,9 @@ extern const struct command cmd_diff;
 extern const struct command cmd_digest;
 extern const struct command cmd_dump;
 extern const struct command cmd_export_dir;
+extern const struct command cmd_features;
 extern const struct command cmd_help;
+extern const struct command cmd_images;
 extern const struct command cmd_ls;
 extern const struct command cmd_measure;
 extern const struct command cmd_mount;
@@ -23,11 +25,15 @@ extern const struct command cmd_oci;
 extern const struct command cmd_oci_inspect;
 extern const struct command cmd_oci_layers;
 extern const struct command cmd_oci_ls;
-extern const struct command cmd_tar;
+extern const struct command cmd_oci_merge;
+extern const struct command cmd_refs;
 extern const struct command cmd_store;
 extern const struct command cmd_store_info;
 extern const struct command cmd_store_init;
+extern const struct command cmd_tag;
+extern const struct command cmd_tar;
 extern const struct command cmd_umount;
+extern const struct command cmd_untag;
 extern const struct command cmd_version;
 
 #endif

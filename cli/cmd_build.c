@@ -5,11 +5,12 @@
 #include <time.h>
 
 #include "cmd.h"
+#include "place.h"
 #include "source.h"
 
 struct args {
 	struct source_args source;
-	const char *output, *store;
+	const char *output, *store, *name;
 	unsigned int format, alg;
 	bool json, verbose;
 };
@@ -19,6 +20,8 @@ static const struct opt opts[] = {
 		 "where to write the image, - for standard output"),
 	OPT_DIR(struct args, store, 's', "store", "DIR",
 		"put the contents of the files of a directory there"),
+	OPT_TEXT(struct args, name, 'n', "name", "REF",
+		 "keep the image in the store and let this name refer to it"),
 	OPT_CHOICE(struct args, format, 'f', "format", "FORMAT", FORMAT_CHOICES,
 		   "format of the image: auto (default), 0, 1 or 2"),
 	OPT_ALG(struct args, alg,
@@ -63,27 +66,41 @@ static int open_store(const struct args *a, struct cairn_store **ret)
 }
 
 /* @ret_alg: the algorithm that the image is to have. */
-static int load(const struct args *a, const struct source *s, struct cairn_tree **ret,
-		struct cairn_scan_result *ret_scan, unsigned int *ret_alg)
+static int load(const struct args *a, const struct source *s, struct cairn_store *store,
+		struct cairn_tree **ret, struct cairn_scan_result *ret_scan, unsigned int *ret_alg)
 {
-	struct cairn_store *store cleanup_store = NULL;
-	unsigned int alg = a->alg;
-	int status;
+	const unsigned int alg = store ? cairn_store_alg(store) : a->alg;
+	int status = source_load(s, &a->source, alg ? CAIRN_ALG_BIT(alg) : 0, store, ret, ret_scan);
 
-	if (a->store) {
-		status = open_store(a, &store);
-		if (status != EXIT_DONE)
-			return status;
-		alg = cairn_store_alg(store);
-	}
-	status = source_load(s, &a->source, alg ? CAIRN_ALG_BIT(alg) : 0, store, ret, ret_scan);
 	if (status == EXIT_DONE)
 		*ret_alg = alg ? alg : source_alg(*ret);
 	return status;
 }
 
+/* Into the store, into a file, or both; then the file is the same image. */
+static int write_to(const struct args *a, const struct cairn_tree *tree, struct cairn_store *store,
+		    struct cairn_image_options *options, struct cairn_image_result *ret,
+		    struct cairn_error *err)
+{
+	const bool to_stdout = a->output && !strcmp(a->output, "-");
+	int r = 0;
+
+	if (a->name) {
+		r = cairn_store_add_image(store, tree, options, a->name, ret, err);
+		options->format = ret->format;
+	}
+	if (to_stdout) {
+		options->write = out_write;
+		options->write_arg = &out_result;
+		return r < 0 ? r : cairn_image_write(tree, options, ret, err);
+	}
+	if (!r && a->output)
+		r = cairn_image_write_file(tree, AT_FDCWD, a->output, options, ret, err);
+	return r;
+}
+
 static int write_image(const struct args *a, const struct source *s, const struct cairn_tree *tree,
-		       unsigned int alg, struct cairn_image_result *ret)
+		       struct cairn_store *store, unsigned int alg, struct cairn_image_result *ret)
 {
 	struct cairn_error err = {0};
 	struct progress progress;
@@ -97,19 +114,11 @@ static int write_image(const struct args *a, const struct source *s, const struc
 		.progress = progress_tick,
 		.progress_arg = &progress,
 	};
-	const bool to_stdout = !strcmp(a->output, "-");
 	int r;
 
-	if (to_stdout) {
-		options.write = out_write;
-		options.write_arg = &out_result;
-	}
 	interrupt_hold();
 	progress_start(&progress, &progress_stderr, "writing", "inodes", a->source.quiet);
-	if (to_stdout)
-		r = cairn_image_write(tree, &options, ret, &err);
-	else
-		r = cairn_image_write_file(tree, AT_FDCWD, a->output, &options, ret, &err);
+	r = write_to(a, tree, store, &options, ret, &err);
 	progress_stop(&progress);
 	interrupt_release();
 
@@ -122,11 +131,19 @@ static int write_image(const struct args *a, const struct source *s, const struc
 
 static const char *summary_of(const struct args *a, const struct source *s)
 {
-	if (a->store)
+	const bool scanned = source_has_contents(s);
+
+	if (scanned && a->name)
+		return "{name}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
+		       "{bytes}, {cached} unchanged; stored {new_objects} new objects, "
+		       "{new_bytes}, {reflinked} reflinked; {seconds}\n";
+	if (a->name)
+		return "{name}: {format} {alg}, {size}, {inodes} inodes; {seconds}\n";
+	if (scanned && a->store)
 		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
 		       "{bytes}, {cached} unchanged; stored {new_objects} new objects, "
 		       "{new_bytes}, {reflinked} reflinked; {seconds}\n";
-	if (s->kind == SOURCE_DIRECTORY)
+	if (scanned)
 		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
 		       "{bytes}; {seconds}\n";
 	return "{image}: {format} {alg}, {size}, {inodes} inodes; {seconds}\n";
@@ -134,14 +151,15 @@ static const char *summary_of(const struct args *a, const struct source *s)
 
 static void report_row(const struct args *a, const struct source *s, const struct report *r)
 {
-	static const char *const keys[] = {"source",    "image",   "digest",      "alg",
-					   "format",    "size",    "inodes",      "files",
-					   "bytes",     "cached",  "new_objects", "new_bytes",
-					   "reflinked", "seconds", NULL};
-	const bool scanned = s->kind == SOURCE_DIRECTORY;
+	static const char *const keys[] = {"source",    "image",     "name",    "digest",
+					   "alg",       "format",    "size",    "inodes",
+					   "files",     "bytes",     "cached",  "new_objects",
+					   "new_bytes", "reflinked", "seconds", NULL};
+	const bool scanned = source_has_contents(s), stored = scanned && a->store;
 	const struct cell cells[] = {
 		cell_name(s->name),
 		cell_name(a->output),
+		cell_name(a->name),
 		cell_digest(&r->image.digest),
 		cell_word(alg_name(r->image.digest.alg)),
 		cell_word(format_name(r->image.format)),
@@ -149,14 +167,14 @@ static void report_row(const struct args *a, const struct source *s, const struc
 		cell_number(r->image.inodes),
 		scanned ? cell_number(r->scan.files) : cell_none(),
 		scanned ? cell_size(r->scan.bytes) : cell_none(),
-		a->store ? cell_number(r->scan.cached) : cell_none(),
-		a->store ? cell_number(r->scan.new_objects) : cell_none(),
-		a->store ? cell_size(r->scan.new_bytes) : cell_none(),
-		a->store ? cell_number(r->scan.reflinked) : cell_none(),
+		stored ? cell_number(r->scan.cached) : cell_none(),
+		stored ? cell_number(r->scan.new_objects) : cell_none(),
+		stored ? cell_size(r->scan.new_bytes) : cell_none(),
+		stored ? cell_number(r->scan.reflinked) : cell_none(),
 		cell_seconds(r->seconds),
 	};
 
-	if (strcmp(a->output, "-"))
+	if (!a->output || strcmp(a->output, "-"))
 		out_row(keys, "{digest}\n", cells);
 	if (a->verbose || (!a->source.quiet && !a->json && isatty(STDERR_FILENO)))
 		out_text(&out_talk, keys, summary_of(a, s), cells);
@@ -164,9 +182,9 @@ static void report_row(const struct args *a, const struct source *s, const struc
 
 static int check_args(const struct args *a)
 {
-	if (!a->output)
-		return talk_usage("--output is missing");
-	if (strcmp(a->output, "-"))
+	if (!a->output && !a->name)
+		return talk_usage("--output or --name is missing");
+	if (!a->output || strcmp(a->output, "-"))
 		return EXIT_DONE;
 	if (a->json)
 		return talk_usage("--json and the image cannot both go to standard output");
@@ -179,8 +197,10 @@ static int run(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
 	struct source source cleanup_source = SOURCE_INIT;
+	struct cairn_store *store cleanup_store = NULL;
 	struct cairn_tree *tree cleanup_tree = NULL;
 	struct report report = {0};
+	struct opt_list stores = {0};
 	const double start = now();
 	unsigned int alg;
 	int status;
@@ -190,8 +210,15 @@ static int run(const struct command *self, int argc, char **argv)
 	out_json = a.json;
 
 	status = check_args(&a);
-	if (status == EXIT_DONE)
-		status = source_open(argv[1], &source);
+	if (status != EXIT_DONE)
+		return status;
+	if (a.name && !a.store) {
+		a.store = store_place(NULL);
+		if (!a.store)
+			return EXIT_FAILED;
+	}
+	stores = (struct opt_list){.nr = a.store != NULL, .text = {a.store}};
+	status = source_open(argv[1], &stores, &source);
 	if (status == EXIT_DONE)
 		status = source_check_args(&source, 1, &a.source);
 	if (status != EXIT_DONE)
@@ -200,13 +227,17 @@ static int run(const struct command *self, int argc, char **argv)
 		return talk_usage("the cache is in the store: --store is missing");
 	if ((a.source.flags & CAIRN_SCAN_NO_CACHE) && (a.source.flags & CAIRN_SCAN_VERIFY_CACHE))
 		return talk_usage("--no-cache and --verify-cache exclude each other");
-	if (a.store && source.kind != SOURCE_DIRECTORY)
-		return talk_usage("%s: --store needs a directory, this has no contents to store",
-				  source.name);
+	if (a.store && !a.name && !source_has_contents(&source))
+		return talk_usage(
+			"%s: --store needs a directory or a tar archive, this has no contents to store",
+			source.name);
 
-	status = load(&a, &source, &tree, &report.scan, &alg);
+	/* It stays open to the end: what is in use by one who has it open is not collected. */
+	status = a.store ? open_store(&a, &store) : EXIT_DONE;
 	if (status == EXIT_DONE)
-		status = write_image(&a, &source, tree, alg, &report.image);
+		status = load(&a, &source, store, &tree, &report.scan, &alg);
+	if (status == EXIT_DONE)
+		status = write_image(&a, &source, tree, store, alg, &report.image);
 	if (status != EXIT_DONE)
 		return status;
 	report.seconds = now() - start;
@@ -216,7 +247,7 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_build = {
 	.name = "build",
-	.operands = "SOURCE -o IMAGE",
+	.operands = "SOURCE -o IMAGE | --name REF",
 	.summary = "make an image of a directory, a dump text or another image",
 	.notes = "Prints the fs-verity digest of the image.",
 	.opts = opts,

@@ -97,9 +97,7 @@ static int run(const struct command *self, int argc, char **argv)
 
 	if (nr < 0)
 		return EXIT_USAGE;
-	status = store_list_open(&a.stores, &stores);
-	if (status == EXIT_DONE)
-		status = source_tree(argv[1], &tree);
+	status = source_tree_stores(argv[1], &a.stores, &tree, &stores);
 	for (int i = 2; i <= nr && status == EXIT_DONE; i++)
 		status = cat_path(&stores, tree, argv[i]);
 	return status;

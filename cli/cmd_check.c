@@ -7,10 +7,12 @@
 #include "source.h"
 
 struct args {
+	struct opt_list stores;
 	bool json;
 };
 
 static const struct opt opts[] = {
+	OPT_STORES(struct args, stores),
 	OPT_JSON(struct args, json),
 	OPT_END,
 };
@@ -41,19 +43,19 @@ static void check_row(const char *name, const struct cairn_image_result *res, co
 		cells);
 }
 
-static int check(const char *name, bool several)
+static int check(const char *name, const struct opt_list *stores, bool several)
 {
 	struct cairn_image_result res = {0};
 	struct cairn_error err = {0};
 	struct busy busy;
-	int fd cleanup_fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int r, status;
+	struct image_found image cleanup_image = {.fd = -1};
+	int r, status = image_find(name, stores, &image);
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, name);
+	if (status != EXIT_DONE)
+		return status;
 
 	busy_start(&busy, "checking", false);
-	r = cairn_image_check(fd, &res, &err);
+	r = cairn_image_check(image.fd, &res, &err);
 	busy_stop(&busy);
 	if (r >= 0) {
 		check_row(name, &res, NULL, several);
@@ -77,7 +79,7 @@ static int run(const struct command *self, int argc, char **argv)
 	out_json = a.json;
 
 	for (int i = 1; i <= nr; i++) {
-		int s = check(argv[i], nr > 1);
+		int s = check(argv[i], &a.stores, nr > 1);
 
 		status = MAX(status, s);
 	}

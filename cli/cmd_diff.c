@@ -6,6 +6,7 @@
 #include "source.h"
 
 struct args {
+	struct opt_list stores;
 	struct source_args source;
 	bool json, brief;
 };
@@ -13,6 +14,7 @@ struct args {
 static const struct opt opts[] = {
 	OPT_BOOL(struct args, brief, 'b', "brief", 1, "only the summary"),
 	OPTS_SOURCE(struct args, source),
+	OPT_STORES(struct args, stores),
 	OPT_JSON(struct args, json),
 	OPT_END,
 };
@@ -126,7 +128,7 @@ static int load_both(const struct args *a, const struct source s[2], struct cair
 		for (int i = 0; i < 2; i++) {
 			int status;
 
-			if ((s[i].kind == SOURCE_DIRECTORY) != directories)
+			if (source_has_contents(&s[i]) != directories)
 				continue;
 			status = source_load(&s[i], &a->source, alg ? CAIRN_ALG_BIT(alg) : 0, NULL,
 					     &trees[i], NULL);
@@ -178,7 +180,7 @@ static int run(const struct command *self, int argc, char **argv)
 	out_json = a.json;
 
 	for (int i = 0; i < 2 && status == EXIT_DONE; i++)
-		status = source_open(argv[1 + i], &s[i]);
+		status = source_open(argv[1 + i], &a.stores, &s[i]);
 	if (status == EXIT_DONE)
 		status = source_check_args(s, 2, &a.source);
 	if (status == EXIT_DONE)

@@ -6,6 +6,7 @@
 #define BOTH_ALGS (CAIRN_ALG_BIT(CAIRN_SHA256) | CAIRN_ALG_BIT(CAIRN_SHA512))
 
 struct args {
+	struct opt_list stores;
 	struct source_args source;
 	unsigned int format, alg;
 	bool json, all;
@@ -17,6 +18,7 @@ static const struct opt opts[] = {
 		   "format of the image: auto (default), 0, 1 or 2"),
 	OPT_ALG(struct args, alg, "digest algorithm (default: sha256, or what the source has)"),
 	OPTS_SOURCE(struct args, source),
+	OPT_STORES(struct args, stores),
 	OPT_JSON(struct args, json),
 	OPT_END,
 };
@@ -115,7 +117,7 @@ static const struct variant {
 static int digest_all(const struct args *a, const struct source *s, const struct cairn_tree *tree,
 		      const char *text)
 {
-	const unsigned int only = s->kind == SOURCE_DIRECTORY ? 0 : source_alg(tree);
+	const unsigned int only = source_has_contents(s) ? 0 : source_alg(tree);
 	int status = EXIT_DONE;
 
 	for (size_t i = 0; i < ARRAY_SIZE(variants); i++) {
@@ -140,7 +142,7 @@ static int digest_source(const struct args *a, const char *name, const char *tex
 	struct source s cleanup_source = SOURCE_INIT;
 	struct cairn_tree *tree cleanup_tree = NULL;
 	unsigned int algs = a->all ? BOTH_ALGS : a->alg ? CAIRN_ALG_BIT(a->alg) : 0;
-	int status = source_open(name, &s);
+	int status = source_open(name, &a->stores, &s);
 
 	if (status == EXIT_DONE)
 		status = source_check_args(&s, 1, &a->source);

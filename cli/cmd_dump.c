@@ -5,6 +5,7 @@
 #include "source.h"
 
 struct args {
+	struct opt_list stores;
 	struct source_args source;
 	unsigned int alg;
 	bool json;
@@ -14,6 +15,7 @@ static const struct opt opts[] = {
 	OPT_ALG(struct args, alg,
 		"digest algorithm for the files of a directory (default: sha256)"),
 	OPTS_SOURCE(struct args, source),
+	OPT_STORES(struct args, stores),
 	OPT_JSON(struct args, json),
 	OPT_END,
 };
@@ -33,12 +35,12 @@ static int run(const struct command *self, int argc, char **argv)
 	path = nr > 1 ? argv[2] : NULL;
 	out_json = a.json;
 
-	status = source_open(argv[1], &source);
+	status = source_open(argv[1], &a.stores, &source);
 	if (status == EXIT_DONE)
 		status = source_check_args(&source, 1, &a.source);
 	if (status != EXIT_DONE)
 		return status;
-	if (a.alg && source.kind != SOURCE_DIRECTORY)
+	if (a.alg && !source_has_contents(&source))
 		return talk_usage("%s: --alg is for directories only", source.name);
 	/* As the reference shows it: with the marks that the image needs. */
 	source.load_flags = CAIRN_LOAD_COMPAT;

@@ -94,9 +94,7 @@ static int run(const struct command *self, int argc, char **argv)
 		return EXIT_USAGE;
 	out_json = a.json;
 	refusals.verbose = a.verbose;
-	status = store_list_open(&a.stores, &stores);
-	if (status == EXIT_DONE)
-		status = source_tree(argv[1], &tree);
+	status = source_tree_stores(argv[1], &a.stores, &tree, &stores);
 	if (status == EXIT_DONE)
 		status = export(&a, &stores, tree, argv[2], &result, &refusals);
 	if (status != EXIT_DONE)

@@ -5,11 +5,13 @@
 #include "source.h"
 
 struct args {
+	struct opt_list stores;
 	bool json, detailed;
 };
 
 static const struct opt opts[] = {
 	OPT_BOOL(struct args, detailed, 'l', "long", 1, "modes, owners, sizes and times as well"),
+	OPT_STORES(struct args, stores),
 	OPT_JSON(struct args, json),
 	OPT_END,
 };
@@ -28,7 +30,7 @@ static int run(const struct command *self, int argc, char **argv)
 	path = nr > 1 ? argv[2] : NULL;
 	out_json = a.json;
 
-	status = source_tree(argv[1], &tree);
+	status = source_tree(argv[1], &a.stores, &tree);
 	if (status != EXIT_DONE)
 		return status;
 

@@ -14,12 +14,10 @@
 
 struct args {
 	struct opt_list lists, stores;
-	unsigned int backend; /* enum backend */
+	unsigned int backend; /* enum cairn_backend */
 	unsigned int require, jobs;
 	bool json, no_check, verbose, verify, spec, foreground;
 };
-
-enum backend { BACKEND_DEFAULT, BACKEND_KERNEL, BACKEND_FUSE };
 
 /* Places in the choices of --require: enum cairn_state. */
 static const char states[] = "checked|enforced";
@@ -28,8 +26,8 @@ static const struct opt opts[] = {
 	OPT_DIRS(struct args, stores, 's', "store", "DIR",
 		 "store with the contents, may be given several times"),
 	OPT_TEXTS(struct args, lists, 'o', "options", "OPTIONS", "mount options, see below"),
-	OPT_CHOICE(struct args, backend, 0, "backend", "HOW", "kernel|fuse",
-		   "who serves it: the kernel (default), or a process of ours"),
+	OPT_CHOICE(struct args, backend, 0, "backend", "HOW", "kernel|overlay|fuse",
+		   "how it is mounted; default: what keeps the promise best"),
 	OPT_BOOL(struct args, foreground, 'f', "foreground", 1,
 		 "with fuse: serve until it is unmounted, do not return before"),
 	OPT_CHOICE(struct args, require, 0, "require", "STATE", states,
@@ -61,19 +59,38 @@ static int open_idmap(const char *idmap)
 
 /* --- mounting -------------------------------------------------------------------------------- */
 
-static void mounted_row(const struct args *a, const char *image, const char *target,
-			const struct cairn_mount_result *res, bool checked)
+/* What is to be mounted, by which backend, for whom it is told. */
+struct job {
+	const struct args *args;
+	const char *image, *target;
+	enum cairn_backend backend;
+	bool checked; /* the image was to be */
+};
+
+static int report(void *arg, const struct cairn_mount_result *res, pid_t server)
 {
-	static const char *const keys[] = {"image",      "target",           "backend",
-					   "state",      "image_state",      "contents",
-					   "digest",     "format",           "loop",
-					   "verity",     "detached",         "checked",
-					   "remembered", "objects_verified", "objects_remembered",
+	static const char *const keys[] = {"image",
+					   "target",
+					   "backend",
+					   "state",
+					   "image_state",
+					   "contents",
+					   "digest",
+					   "format",
+					   "loop",
+					   "verity",
+					   "detached",
+					   "checked",
+					   "remembered",
+					   "objects_verified",
+					   "objects_remembered",
+					   "pid",
 					   NULL};
+	const struct job *job = (const struct job *)arg;
 	const struct cell cells[] = {
-		cell_name(image),
-		cell_name(target),
-		cell_word("kernel"),
+		cell_name(job->image),
+		cell_name(job->target),
+		cell_word(backend_word(job->backend)),
 		cell_word(state_word(res->state)),
 		cell_word(state_word(res->image)),
 		cell_word(state_word(res->contents)),
@@ -82,28 +99,29 @@ static void mounted_row(const struct args *a, const char *image, const char *tar
 		cell_bool(res->loop),
 		cell_bool(res->verity),
 		cell_bool(res->detached),
-		cell_bool(checked),
+		cell_bool(job->checked),
 		cell_bool(res->image_remembered),
 		cell_number(res->objects_verified),
 		cell_number(res->objects_remembered),
+		server ? cell_number((uint64_t)server) : cell_none(),
 	};
 
+	record_write(job->target, job->image, res->format);
 	out_row(keys, "", cells);
-	if (a->verbose)
+	if (job->args->verbose)
 		out_text(
 			&out_talk, keys,
 			res->loop
-				? "{image} on {target}: {state}, through the kernel and a loop device "
-				  "(image: {image_state}, contents: {contents})\n"
-				: "{image} on {target}: {state}, through the kernel "
+				? "{image} on {target}: {state}, by the backend '{backend}' with a loop "
+				  "device (image: {image_state}, contents: {contents})\n"
+				: "{image} on {target}: {state}, by the backend '{backend}' "
 				  "(image: {image_state}, contents: {contents})\n",
 			cells);
+	return out_flush(&out_result) < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-static int mount_image(const struct args *a, struct mount_args *m, int fd, const char *image,
-		       const char *target)
+static int mount_kernel(struct job *job, struct mount_args *m, int fd)
 {
-	const bool check = !a->no_check && !m->digest.alg;
 	struct cairn_mount_result res = {0};
 	struct cairn_error err = {0};
 	struct busy busy;
@@ -111,16 +129,63 @@ static int mount_image(const struct args *a, struct mount_args *m, int fd, const
 
 	busy_start(&busy, m->options.flags & CAIRN_MOUNT_VERIFY_OBJECTS ? "verifying" : "checking",
 		   false);
-	r = cairn_mount(fd, target, &m->options, &res, &err);
+	r = cairn_mount(fd, job->target, &m->options, &res, &err);
 	busy_stop(&busy);
 	if (r < 0)
-		return talk_error(r, &err, image);
-	record_write(target, image, res.format);
-	mounted_row(a, image, target, &res, check);
+		return talk_error(r, &err, job->image);
+	r = report(job, &res, 0);
 	if (res.contents == CAIRN_UNVERIFIED && m->options.verity == CAIRN_VERITY_TRY &&
 	    !m->verity_given)
-		talk("%s: mounted, but contents cannot be verified here", image);
-	return EXIT_DONE;
+		talk("%s: mounted, but contents cannot be verified here", job->image);
+	return r;
+}
+
+/* That a digest implies verity is about who may mount here by the kernel. */
+static enum cairn_backend choose(const struct args *a, const struct mount_args *m)
+{
+	struct cairn_mount_options o = m->options;
+
+	if (a->backend)
+		return (enum cairn_backend)a->backend;
+	if (m->digest.alg && !m->verity_given)
+		o.verity = CAIRN_VERITY_TRY;
+	if (o.require == CAIRN_ENFORCED)
+		o.verity = CAIRN_VERITY_REQUIRE;
+	return cairn_backend_choose(&o, NULL);
+}
+
+static int mount_it(const struct args *a, struct mount_args *m, const struct store_list *stores,
+		    int fd, const char *image, const char *target)
+{
+	const bool check = !a->no_check && !m->digest.alg;
+	struct job job = {.args = a,
+			  .image = image,
+			  .target = target,
+			  .backend = choose(a, m),
+			  .checked = check};
+
+	if (job.backend == CAIRN_BACKEND_KERNEL)
+		return mount_kernel(&job, m, fd);
+	if (job.backend == CAIRN_BACKEND_FUSE && a->require == CAIRN_ENFORCED) {
+		talk("%s: 'enforced' is required, but what is served by fuse is checked at every read",
+		     image);
+		return EXIT_UNSUPPORTED;
+	}
+	/* Where the kernel does not verify, this backend has only the state at the time of the mount. */
+	if (job.backend == CAIRN_BACKEND_OVERLAY && m->options.verity != CAIRN_VERITY_OFF)
+		m->options.flags |= CAIRN_MOUNT_VERIFY_OBJECTS;
+	if (job.backend == CAIRN_BACKEND_OVERLAY && !m->verity_given && m->digest.alg)
+		m->options.verity = CAIRN_VERITY_TRY;
+	return mount_fuse(&(struct mount_fuse_args){.backend = job.backend,
+						    .options = m,
+						    .stores = stores,
+						    .check = check,
+						    .foreground = a->foreground,
+						    .image_fd = fd,
+						    .image = image,
+						    .target = target,
+						    .report = report,
+						    .arg = &job});
 }
 
 /* --- --spec ---------------------------------------------------------------------------------- */
@@ -183,14 +248,11 @@ static const char *memory_of(const struct store_list *stores, char *path, size_t
 	return NULL;
 }
 
-static int run_with(const struct args *a, struct mount_args *m, const char *image,
-		    const char *target)
+static int run_with(const struct args *a, struct mount_args *m, const struct store_list *stores,
+		    int fd, const char *image, const char *target)
 {
-	int fd cleanup_fd = open(image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int idmap_fd cleanup_fd = -1;
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, image);
 	if (m->idmap) {
 		idmap_fd = open_idmap(m->idmap);
 		if (idmap_fd < 0)
@@ -204,7 +266,7 @@ static int run_with(const struct args *a, struct mount_args *m, const char *imag
 		m->options.flags |= CAIRN_MOUNT_CHECK_IMAGE;
 	if (a->verify || a->require == CAIRN_CHECKED)
 		m->options.flags |= CAIRN_MOUNT_VERIFY_OBJECTS;
-	return a->spec ? print_spec(m, fd, image) : mount_image(a, m, fd, image, target);
+	return a->spec ? print_spec(m, fd, image) : mount_it(a, m, stores, fd, image, target);
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -212,6 +274,7 @@ static int run(const struct command *self, int argc, char **argv)
 	struct args a = {0};
 	struct mount_args m = {.options.verity = CAIRN_VERITY_TRY};
 	struct store_list stores cleanup_stores = {0};
+	struct image_found image cleanup_image = {.fd = -1};
 	const char *basedirs[2 * OPT_LIST_MAX];
 	char memory[PATH_MAX];
 	size_t nr_basedirs = 0;
@@ -230,26 +293,18 @@ static int run(const struct command *self, int argc, char **argv)
 	settle_digest(&m);
 	if (!m.options.upperdir != !m.options.workdir)
 		return talk_usage("-o upperdir and -o workdir go together");
-	if (!a.stores.nr && !m.basedirs.nr)
-		return talk_usage("needs --store or -o basedir=");
 
-	status = store_list_open(&a.stores, &stores);
+	status = image_find(argv[1], &a.stores, &image);
 	if (status != EXIT_DONE)
 		return status;
-	if (a.backend == BACKEND_FUSE && a.require == CAIRN_ENFORCED) {
-		talk("%s: 'enforced' is required, but what is served by fuse is checked at every read",
-		     argv[1]);
-		return EXIT_UNSUPPORTED;
-	}
-	if (a.backend == BACKEND_FUSE && a.spec)
+	if (!image.store && !a.stores.nr && !m.basedirs.nr)
+		return talk_usage("needs --store or -o basedir=");
+	status = image_stores(&image, &a.stores, &stores);
+	if (status != EXIT_DONE)
+		return status;
+	a.no_check |= image.whole;
+	if (a.spec && a.backend > CAIRN_BACKEND_KERNEL)
 		return talk_usage("--spec is about the kernel's mounts");
-	if (a.backend == BACKEND_FUSE)
-		return mount_fuse(&(struct mount_fuse_args){.options = &m,
-							    .stores = &stores,
-							    .check = !a.no_check && !m.digest.alg,
-							    .foreground = a.foreground,
-							    .image = argv[1],
-							    .target = argv[2]});
 	for (unsigned int i = 0; i < stores.nr; i++)
 		basedirs[nr_basedirs++] = cairn_store_objects_path(stores.store[i]);
 	for (unsigned int i = 0; i < m.basedirs.nr; i++)
@@ -257,14 +312,14 @@ static int run(const struct command *self, int argc, char **argv)
 	m.options.basedirs = basedirs;
 	m.options.nr_basedirs = nr_basedirs;
 	m.options.memory = memory_of(&stores, memory, sizeof(memory));
-	return run_with(&a, &m, argv[1], argv[2]);
+	return run_with(&a, &m, &stores, image.fd, argv[1], argv[2]);
 }
 
 const struct command cmd_mount = {
 	.name = "mount",
 	.operands = "IMAGE DIR",
 	.notes = "With --spec, DIR is left out.",
-	.summary = "mount an image, verified, through the kernel",
+	.summary = "mount an image, verified",
 	.more = mount_options_help,
 	.opts = opts,
 	.min = 1,

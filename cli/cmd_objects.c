@@ -95,11 +95,12 @@ static int print_collection(struct collection *c, struct lookup *l)
 
 /* --- the command ----------------------------------------------------------------------------- */
 
-static int each_source(int nr, char **names, int (*fn)(void *arg, const char *object), void *arg)
+static int each_source(int nr, char **names, const struct opt_list *stores,
+		       int (*fn)(void *arg, const char *object), void *arg)
 {
 	for (int i = 0; i < nr; i++) {
 		struct cairn_tree *tree cleanup_tree = NULL;
-		int status = source_tree(names[i], &tree), r;
+		int status = source_tree(names[i], stores, &tree), r;
 
 		if (status != EXIT_DONE)
 			return status;
@@ -130,10 +131,10 @@ static int run(const struct command *self, int argc, char **argv)
 	if (status != EXIT_DONE)
 		return status;
 	if (nr == 1)
-		return each_source(nr, argv + 1, print_object, &lookup);
+		return each_source(nr, argv + 1, &a.stores, print_object, &lookup);
 
 	arena_init(&all.arena);
-	status = each_source(nr, argv + 1, collect_object, &all);
+	status = each_source(nr, argv + 1, &a.stores, collect_object, &all);
 	if (status == EXIT_DONE && print_collection(&all, &lookup) < 0)
 		status = EXIT_FAILED;
 	free(all.objects);

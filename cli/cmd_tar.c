@@ -95,9 +95,7 @@ static int run(const struct command *self, int argc, char **argv)
 	to_file = a.output && strcmp(a.output, "-");
 	if (!to_file && isatty(STDOUT_FILENO))
 		return talk_usage("will not write an archive to a terminal");
-	status = store_list_open(&a.stores, &stores);
-	if (status == EXIT_DONE)
-		status = source_tree(argv[1], &tree);
+	status = source_tree_stores(argv[1], &a.stores, &tree, &stores);
 	if (status != EXIT_DONE)
 		return status;
 	return to_file ? archive_to_file(&a, &stores, tree, argv[1])

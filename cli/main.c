@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "cmd.h"
 
+/* In the order of the help; the members of a group stand behind it. */
 const struct command *const commands[] = {
 	/* clang-format off */
 	&cmd_build,
@@ -17,6 +18,7 @@ const struct command *const commands[] = {
 	&cmd_mount,
 	&cmd_umount,
 	&cmd_mounts,
+	&cmd_features,
 	&cmd_ls,
 	&cmd_dump,
 	&cmd_objects,
@@ -26,6 +28,10 @@ const struct command *const commands[] = {
 	&cmd_diff,
 	&cmd_check,
 	&cmd_measure,
+	&cmd_images,
+	&cmd_refs,
+	&cmd_tag,
+	&cmd_untag,
 	&cmd_store,
 	&cmd_store_init,
 	&cmd_store_info,
@@ -33,6 +39,7 @@ const struct command *const commands[] = {
 	&cmd_oci_inspect,
 	&cmd_oci_layers,
 	&cmd_oci_ls,
+	&cmd_oci_merge,
 	&cmd_version,
 	&cmd_help,
 	&cmd_completion,

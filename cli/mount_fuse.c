@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * cairn mount --backend fuse.
+ * cairn mount --backend fuse, and --backend overlay, where the server tells names alone.
  *
  *	command ── waits for a byte ── watcher ── waits for signals ── server
  *
@@ -27,8 +27,9 @@
 
 struct watch {
 	pid_t server;
-	char *target; /* absolute */
-	int signals;  /* a signalfd */
+	struct cairn_mount_result result; /* what the mount became */
+	char *target;                     /* absolute */
+	int signals;                      /* a signalfd */
 	int words; /* the server's standard error, for the system's log; -1: it has the terminal */
 	bool stopping; /* we were asked to */
 };
@@ -116,17 +117,6 @@ static void tell(void *arg, const char *text)
 	talk("%s", text);
 }
 
-static int row(const struct mount_fuse_args *a, bool unverified, pid_t pid)
-{
-	static const char *const keys[] = {"image", "target", "backend", "state", "pid", NULL};
-	const struct cell cells[] = {cell_name(a->image), cell_name(a->target), cell_word("fuse"),
-				     cell_word(unverified ? "unverified" : "checked"),
-				     cell_number((uint64_t)pid)};
-
-	out_row(keys, "", cells);
-	return out_flush(&out_result) < 0 ? EXIT_FAILED : EXIT_DONE;
-}
-
 static int open_basedirs(const struct opt_list *dirs, struct store_list *ret)
 {
 	for (unsigned int i = 0; i < dirs->nr; i++) {
@@ -139,6 +129,35 @@ static int open_basedirs(const struct opt_list *dirs, struct store_list *ret)
 		ret->nr++;
 	}
 	return EXIT_DONE;
+}
+
+static int start_overlay(const struct mount_fuse_args *a, int fd,
+			 const struct cairn_fuse_options *options, struct watch *w)
+{
+	int target cleanup_fd = open(a->target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct cairn_error err = {0};
+	int mnt cleanup_fd = -1;
+	int r;
+
+	if (target < 0)
+		return talk_error(-errno, NULL, a->target);
+	mnt = cairn_overlay_open(fd, &a->options->options, options, &w->result, &w->server, &err);
+	r = mnt < 0 ? mnt : cairn_mount_attach(mnt, target, &err);
+	return r < 0 ? talk_error(r, &err, a->image) : EXIT_DONE;
+}
+
+/* What a server promises who checks every block that it hands out. */
+static void tell_result(const struct mount_fuse_args *a, int fd, const struct cairn_digest *digest,
+			struct cairn_mount_result *ret)
+{
+	const int format = cairn_image_probe(fd);
+
+	ret->digest = *digest;
+	ret->format = MAX(format, 0);
+	ret->image = CAIRN_CHECKED;
+	ret->contents =
+		a->options->options.verity == CAIRN_VERITY_OFF ? CAIRN_UNVERIFIED : CAIRN_CHECKED;
+	ret->state = MIN(ret->image, ret->contents);
 }
 
 /* The mount table tells the digest, so it must be known before the mount is made: what is asked for, what
@@ -161,14 +180,17 @@ static int find_digest(const struct mount_fuse_args *a, int fd, struct cairn_dig
 	return r < 0 ? talk_error(r, &err, a->image) : EXIT_DONE;
 }
 
-static const char *source_of(const struct cairn_digest *digest, char *name)
+static void source_of(const struct mount_fuse_args *a, const struct cairn_digest *digest,
+		      char *name, size_t size)
 {
-	strcpy(name, "composefs:");
-	cairn_digest_to_hex(digest, name + strlen(name));
-	return name;
+	char hex[CAIRN_DIGEST_HEX_MAX];
+
+	cairn_digest_to_hex(digest, hex);
+	snprintf(name, size, "composefs:%s%s", hex,
+		 a->options->options.verity == CAIRN_VERITY_OFF ? ":unverified" : "");
 }
 
-static int start(const struct mount_fuse_args *a, pid_t *ret_pid)
+static int start(const struct mount_fuse_args *a, struct watch *w)
 {
 	const struct cairn_store *stores[2 * OPT_LIST_MAX];
 	const struct cairn_mount_options *m = &a->options->options;
@@ -176,24 +198,18 @@ static int start(const struct mount_fuse_args *a, pid_t *ret_pid)
 	struct cairn_fuse_options options = {
 		.flags = (a->check ? CAIRN_FUSE_CHECK : 0) |
 			 (m->verity == CAIRN_VERITY_OFF ? CAIRN_FUSE_UNVERIFIED : 0),
-		.mount_flags = m->flags,
+		.mount_flags = m->flags & ~(unsigned int)(CAIRN_MOUNT_CHECK_IMAGE |
+							  CAIRN_MOUNT_VERIFY_OBJECTS),
 		.stores = stores,
 		.digest = m->digest,
 		.log = tell,
 	};
-	int fd cleanup_fd = open(a->image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char name[sizeof("composefs:") + CAIRN_DIGEST_HEX_MAX];
+	const int fd = a->image_fd;
+	char name[sizeof("composefs::unverified") + CAIRN_DIGEST_HEX_MAX];
 	struct cairn_digest digest;
 	struct cairn_error err = {0};
 	int r;
 
-	if (fd < 0)
-		return talk_error(-errno, NULL, a->image);
-	r = find_digest(a, fd, &digest);
-	if (r != EXIT_DONE)
-		return r;
-	options.digest = &digest;
-	options.name = source_of(&digest, name);
 	r = open_basedirs(&a->options->basedirs, &bare);
 	if (r != EXIT_DONE)
 		return r;
@@ -201,7 +217,18 @@ static int start(const struct mount_fuse_args *a, pid_t *ret_pid)
 		stores[options.nr_stores++] = a->stores->store[i];
 	for (unsigned int i = 0; i < bare.nr; i++)
 		stores[options.nr_stores++] = bare.store[i];
-	r = cairn_fuse_mount(fd, a->target, &options, ret_pid, &err);
+	if (a->backend == CAIRN_BACKEND_OVERLAY) {
+		options.flags = 0;
+		return start_overlay(a, fd, &options, w);
+	}
+	r = find_digest(a, fd, &digest);
+	if (r != EXIT_DONE)
+		return r;
+	options.digest = &digest;
+	options.name = name;
+	source_of(a, &digest, name, sizeof(name));
+	tell_result(a, fd, &digest, &w->result);
+	r = cairn_fuse_mount(fd, a->target, &options, &w->server, &err);
 	if (r >= 0)
 		return EXIT_DONE;
 	r = talk_error(r, &err, a->image);
@@ -213,10 +240,10 @@ static int in_foreground(const struct mount_fuse_args *a, struct watch *w)
 	int status;
 
 	w->signals = hold_signals();
-	status = start(a, &w->server);
+	status = start(a, w);
 	if (status != EXIT_DONE)
 		return status;
-	status = row(a, a->options->options.verity == CAIRN_VERITY_OFF, w->server);
+	status = a->report(a->arg, &w->result, w->server);
 	if (status != EXIT_DONE)
 		stop(w);
 	return MAX(watch(w), status);
@@ -234,6 +261,12 @@ static void hand_back(int words, int error_fd)
 	(void)out_flush(&out_talk);
 }
 
+/* What the watcher tells the command; less than a pipe takes at once. */
+struct message {
+	pid_t server;
+	struct cairn_mount_result result;
+};
+
 /* The watcher of a mount that outlives the command. Nothing of the command's terminal, session or
  * directory is kept, so that whoever waits for the end of its output does not wait for the mount's. */
 static void __attribute__((noreturn))
@@ -241,6 +274,7 @@ in_background(const struct mount_fuse_args *a, struct watch *w, int ready)
 {
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	const int error_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	struct message message;
 	int words[2], status;
 
 	if (null < 0 || error_fd < 0 || pipe2(words, O_CLOEXEC) < 0)
@@ -252,12 +286,13 @@ in_background(const struct mount_fuse_args *a, struct watch *w, int ready)
 	(void)dup2(words[1], STDERR_FILENO);
 	close(words[1]);
 	w->words = words[0];
-	status = start(a, &w->server);
+	status = start(a, w);
 	if (status != EXIT_DONE) {
 		hand_back(w->words, error_fd);
 		_exit(status);
 	}
-	(void)!write(ready, &w->server, sizeof(w->server));
+	message = (struct message){.server = w->server, .result = w->result};
+	(void)!write(ready, &message, sizeof(message));
 	close(ready);
 	close(error_fd);
 	(void)dup2(null, STDERR_FILENO);
@@ -269,6 +304,7 @@ in_background(const struct mount_fuse_args *a, struct watch *w, int ready)
 static int by_watcher(const struct mount_fuse_args *a, struct watch *w)
 {
 	int ready[2], status = 0;
+	struct message message;
 	ssize_t n;
 	pid_t pid;
 
@@ -283,11 +319,11 @@ static int by_watcher(const struct mount_fuse_args *a, struct watch *w)
 	}
 	close(ready[1]);
 	do
-		n = read(ready[0], &w->server, sizeof(w->server));
+		n = read(ready[0], &message, sizeof(message));
 	while (n < 0 && errno == EINTR);
 	close(ready[0]);
-	if (n == sizeof(w->server))
-		return row(a, a->options->options.verity == CAIRN_VERITY_OFF, w->server);
+	if (n == sizeof(message))
+		return a->report(a->arg, &message.result, message.server);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EXIT_FAILED;
@@ -299,8 +335,10 @@ int mount_fuse(const struct mount_fuse_args *a)
 	char *target cleanup_free = realpath(a->target, NULL);
 	struct watch w = {.target = target, .words = -1};
 
-	if (m->upperdir || a->options->idmap)
-		return talk_usage("--backend fuse has no upperdir, workdir or idmap");
+	if (a->options->idmap || (m->upperdir && a->backend == CAIRN_BACKEND_FUSE))
+		return talk_usage(a->backend == CAIRN_BACKEND_FUSE
+					  ? "--backend fuse has no upperdir, workdir or idmap"
+					  : "--backend overlay has no idmap");
 	if (!target)
 		return talk_error(-errno, NULL, a->target);
 	return a->foreground ? in_foreground(a, &w) : by_watcher(a, &w);

@@ -21,6 +21,13 @@ const char *state_word(enum cairn_state state)
 	return words[state];
 }
 
+const char *backend_word(enum cairn_backend backend)
+{
+	static const char *const words[] = {NULL, "kernel", "overlay", "fuse"};
+
+	return words[backend];
+}
+
 /* Directory number @i where notes may be. Returns whether there is such a one. */
 static bool place(unsigned int i, char *path, size_t size)
 {

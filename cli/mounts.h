@@ -14,6 +14,7 @@
 #include "cli.h"
 
 const char *state_word(enum cairn_state state);
+const char *backend_word(enum cairn_backend backend);
 
 /* Notes that the file system on @target is of the image at @path. */
 void record_write(const char *target, const char *path, int format);

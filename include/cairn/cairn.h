@@ -13,9 +13,12 @@
 #include <cairn/digest.h>
 #include <cairn/error.h>
 #include <cairn/export.h>
+#include <cairn/features.h>
 #include <cairn/fuse.h>
 #include <cairn/image.h>
+#include <cairn/layer.h>
 #include <cairn/mount.h>
+#include <cairn/names.h>
 #include <cairn/oci.h>
 #include <cairn/store.h>
 #include <cairn/tree.h>

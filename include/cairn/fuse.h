@@ -85,6 +85,20 @@ CAIRN_API int cairn_fuse_start(int dev_fd, int image_fd, const struct cairn_fuse
 CAIRN_API int cairn_fuse_serve(int dev_fd, int image_fd, const struct cairn_fuse_options *options,
 			       void (*ready)(void *arg), void *arg, struct cairn_error *err);
 
+/* --- with overlayfs -------------------------------------------------------------------------- */
+
+/* The mount of cairn_mount_open() for who may mount, but not EROFS: in a user namespace of his own. A child
+ * process serves names and attributes (CAIRN_FUSE_METADATA), and overlayfs reads the contents itself,
+ * at the speed of the store's file system; it verifies them where @options ask for that and it can
+ * (Linux 6.16). @options: without idmap_fd; a digest that the kernel cannot measure is compared by the
+ * server with the bytes that it serves. @fuse: flags (but METADATA and CHECK), jobs, log; NULL: none.
+ * *@ret_pid: the server, which ends when the mount is gone; the caller's to wait for.
+ * Returns a descriptor as cairn_mount_open(), or as cairn_fuse_mount() and cairn_mount(). */
+CAIRN_API int cairn_overlay_open(int image_fd, const struct cairn_mount_options *options,
+				 const struct cairn_fuse_options *fuse,
+				 struct cairn_mount_result *ret, pid_t *ret_pid,
+				 struct cairn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

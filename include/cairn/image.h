@@ -24,9 +24,10 @@ struct cairn_image_options {
 	int format;           /* enum cairn_format */
 	uint32_t alg;         /* enum cairn_alg of the digests in the image and of its own;
 				      0: the tree's */
-	cairn_write_fn write; /* gets the image in order; NULL: only the digest is wanted */
+	cairn_write_fn write; /* gets the image in order, from any of the threads, one at a time;
+				 NULL: only the digest is wanted */
 	void *write_arg;
-	unsigned int jobs;          /* 2 or more: hash and write in a second thread */
+	unsigned int jobs;          /* threads that emit and hash */
 	int compat;                 /* accept hard links to directories */
 	int sync;                   /* cairn_image_write_file(): return when the file is durable */
 	int verity;                 /* cairn_image_write_file(): enable fs-verity where possible */

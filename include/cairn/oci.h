@@ -4,6 +4,9 @@
  *
  *	docker://HOST/NAME[:TAG][@DIGEST]	a registry; "docker://" may be left out
  *	oci:DIR[:NAME][@DIGEST]		an OCI layout
+ *	oci-archive:FILE[:NAME]		the same in a tar archive
+ *	docker-archive:FILE[:NAME:TAG]	what `docker save` writes; or :@N, the N-th from 0 on
+ *	tar:FILE			one layer
  *	dir:DIR				as skopeo writes it
  *
  * What is fetched is checked by size and digest before anything is made of it.

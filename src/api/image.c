@@ -2,15 +2,15 @@
 /*
  * Writing images.
  *
- * With two jobs the image is planned and emitted here while a second thread hashes and writes what
- * is ready: a ring of buffers goes round between the two.
+ * Each thread emits and hashes pieces of the image; whoever has the piece that is next writes it, and
+ * those that wait behind it.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "api/api-internal.h"
+#include "base/parallel.h"
 #include "digest/verity.h"
 #include "erofs/write.h"
 #include "sys/dir.h"
@@ -19,133 +19,90 @@
 #include "sys/verity.h"
 #include "tree/objects.h"
 
-#define RING 4 /* buffers: one being filled, one being written, two to even out */
+/* Nobody has more to emit than so many threads can. */
+#define JOBS_MAX 16
+
+/* A piece on its way: emitted and hashed, then written. */
+struct slot {
+	struct erofs_emitter *emitter;
+	const uint8_t *data;
+	size_t size;
+	uint8_t leaves[EROFS_PIECE_SIZE / VERITY_BLOCK_SIZE * CAIRN_DIGEST_MAX];
+};
 
 struct output {
 	const struct cairn_image_options *options;
+	enum cairn_alg alg;
 	struct verity verity;
-	uint8_t *buffer[RING];
-	size_t used[RING];
+	struct slot *slots;
+	unsigned int nr_slots;
 	uint64_t written, total; /* bytes */
-
-	pthread_mutex_t lock; /* over what follows */
-	pthread_cond_t changed;
-	unsigned int filled; /* buffers handed over since the beginning */
-	unsigned int done;   /* of them, written */
-	bool end;            /* no more will come */
-	int error;           /* of the writer, negative errno */
 };
 
-static int consume(struct output *o, const uint8_t *data, size_t size)
+static void output_fini(struct output *o)
 {
+	for (unsigned int i = 0; o->slots && i < o->nr_slots; i++)
+		erofs_emitter_free(o->slots[i].emitter);
+	free(o->slots);
+	verity_fini(&o->verity);
+}
+
+#define cleanup_output __attribute__((__cleanup__(output_fini)))
+
+static int make_piece(void *arg, unsigned int worker, size_t i, unsigned int slot)
+{
+	struct output *o = (struct output *)arg;
+	struct slot *s = &o->slots[slot];
+
+	(void)worker;
+	s->data = erofs_emit_piece(s->emitter, i, &s->size);
+	verity_leaves(o->alg, s->data, s->size, s->leaves);
+	return 0;
+}
+
+static int take_piece(void *arg, unsigned int worker, size_t i, unsigned int slot)
+{
+	struct output *o = (struct output *)arg;
 	const struct cairn_image_options *opt = o->options;
+	const struct slot *s = &o->slots[slot];
 	int r = 0;
 
-	verity_update(&o->verity, data, size);
+	(void)worker;
+	(void)i;
+	verity_add_leaves(&o->verity, s->leaves, s->size);
 	if (opt->write)
-		r = opt->write(opt->write_arg, data, size);
-	o->written += size;
+		r = opt->write(opt->write_arg, s->data, s->size);
+	o->written += s->size;
 	if (r >= 0 && opt->progress && opt->progress(opt->progress_arg, 0, o->written, 0, o->total))
 		r = -ECANCELED;
 	return MIN(r, 0);
 }
 
-/* One buffer, hashed and written at once. */
-static int swap_alone(void *arg, uint8_t **buffer, size_t used)
-{
-	struct output *o = (struct output *)arg;
-
-	if (!*buffer)
-		*buffer = o->buffer[0];
-	return used ? consume(o, *buffer, used) : 0;
-}
-
-static void *write_ring(void *arg)
-{
-	struct output *o = (struct output *)arg;
-
-	pthread_mutex_lock(&o->lock);
-	for (;;) {
-		unsigned int i = o->done % RING;
-		int r;
-
-		while (o->done == o->filled && !o->end)
-			pthread_cond_wait(&o->changed, &o->lock);
-		if (o->done == o->filled)
-			break;
-		pthread_mutex_unlock(&o->lock);
-		r = o->error ? 0 : consume(o, o->buffer[i], o->used[i]);
-		pthread_mutex_lock(&o->lock);
-		if (r < 0)
-			o->error = r;
-		o->done++;
-		pthread_cond_signal(&o->changed);
-	}
-	pthread_mutex_unlock(&o->lock);
-	return NULL;
-}
-
-static int swap_ring(void *arg, uint8_t **buffer, size_t used)
-{
-	struct output *o = (struct output *)arg;
-	int r;
-
-	pthread_mutex_lock(&o->lock);
-	if (*buffer) {
-		o->used[o->filled % RING] = used;
-		o->filled++;
-		pthread_cond_signal(&o->changed);
-	}
-	while (o->filled - o->done == RING)
-		pthread_cond_wait(&o->changed, &o->lock);
-	*buffer = o->buffer[o->filled % RING];
-	r = o->error;
-	pthread_mutex_unlock(&o->lock);
-	return r;
-}
-
-static int run(struct output *o, const struct erofs_plan *plan)
-{
-	struct erofs_sink sink = {swap_alone, o};
-	pthread_t writer;
-	int r;
-
-	if (o->options->jobs < 2 || o->total <= EROFS_BUFFER_SIZE ||
-	    pthread_create(&writer, NULL, write_ring, o))
-		return erofs_emit(plan, &sink);
-
-	sink.swap = swap_ring;
-	r = erofs_emit(plan, &sink);
-	pthread_mutex_lock(&o->lock);
-	o->end = true;
-	pthread_cond_signal(&o->changed);
-	pthread_mutex_unlock(&o->lock);
-	pthread_join(writer, NULL);
-	return r < 0 ? r : o->error;
-}
-
 static int write_planned(const struct erofs_plan *plan, const struct cairn_image_options *options,
 			 enum cairn_alg alg, struct cairn_digest *ret_digest)
 {
-	struct output o = {.options = options,
-			   .total = erofs_plan_size(plan),
-			   .lock = PTHREAD_MUTEX_INITIALIZER,
-			   .changed = PTHREAD_COND_INITIALIZER};
-	cleanup_free uint8_t *memory = NULL;
+	const size_t nr = (size_t)erofs_plan_pieces(plan);
+	unsigned int jobs = MIN(MAX(options->jobs, 1u), (unsigned int)MIN(nr, (size_t)JOBS_MAX));
+	cleanup_output struct output o = {.options = options,
+					  .alg = alg,
+					  .nr_slots = jobs > 1 ? 2 * jobs : 1,
+					  .total = erofs_plan_size(plan)};
 	int r;
 
-	memory = (uint8_t *)malloc((size_t)RING * EROFS_BUFFER_SIZE);
-	if (!memory)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < RING; i++)
-		o.buffer[i] = memory + (size_t)i * EROFS_BUFFER_SIZE;
 	r = verity_init(&o.verity, CAIRN_ALG_BIT(alg));
 	if (r < 0)
 		return r;
-	r = run(&o, plan);
+	o.slots = (struct slot *)calloc(o.nr_slots, sizeof(*o.slots));
+	if (!o.slots)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < o.nr_slots; i++) {
+		r = erofs_emitter_new(plan, &o.slots[i].emitter);
+		if (r < 0)
+			return r;
+	}
+	r = parallel_in_order(jobs, nr, o.nr_slots, make_piece, take_piece, &o);
 	if (!r)
 		verity_final(&o.verity, ret_digest);
-	verity_fini(&o.verity);
 	return r;
 }
 
@@ -163,7 +120,8 @@ int cairn_image_write(const struct cairn_tree *tree, const struct cairn_image_op
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
 				 "format %d with digest algorithm %u: there is no such image",
 				 options->format, (unsigned int)alg);
-	r = erofs_plan_new(t, options->format, alg, &plan, err);
+	r = erofs_plan_new(t, options->format, alg, &(struct team){options->jobs, parallel_for},
+			   &plan, err);
 	if (r < 0)
 		return r;
 	result = (struct cairn_image_result){.format = erofs_plan_format(plan),

@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <time.h>
+
+#include <cairn/fuse.h>
 
 #include "api/api-internal.h"
 #include "fuse/fuse.h"
@@ -173,6 +176,58 @@ int cairn_mount_open_image(int image_fd, const struct cairn_mount_options *optio
 
 	return mount_open_image(image_fd, options, &checker, ret, err);
 }
+
+/* --- names by a server ----------------------------------------------------------------------- */
+
+struct serving {
+	int image_fd;
+	const struct cairn_fuse_options *options; /* may be NULL */
+	unsigned int mount_flags;
+	pid_t pid; /* result; 0: not started */
+};
+
+static int serve_names(void *arg, const struct cairn_mount_result *facts, const char *source,
+		       struct cairn_error *err)
+{
+	struct serving *s = (struct serving *)arg;
+	struct cairn_fuse_options o = {0};
+	cleanup_fd int dev = -1;
+	cleanup_fd int mnt = -1;
+	int r;
+
+	if (s->options)
+		o = *s->options;
+	o.flags |= CAIRN_FUSE_METADATA;
+	o.mount_flags = s->mount_flags & CAIRN_MOUNT_IMAGE_STATFS;
+	o.digest = facts->digest.alg ? &facts->digest : NULL;
+	o.name = source;
+	r = fuse_detached(&o, &dev, &mnt, err);
+	if (r == 0)
+		r = fuse_start(dev, s->image_fd, &o, &s->pid, err);
+	return r < 0 ? r : take_fd(&mnt);
+}
+
+int cairn_overlay_open(int image_fd, const struct cairn_mount_options *options,
+		       const struct cairn_fuse_options *fuse, struct cairn_mount_result *ret,
+		       pid_t *ret_pid, struct cairn_error *err)
+{
+	const struct mount_checker checker = checker_of(options);
+	struct serving serving = {
+		.image_fd = image_fd, .options = fuse, .mount_flags = options->flags};
+	int mnt;
+
+	if (options->idmap_fd >= 0)
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 "a mount of the overlay backend cannot be idmapped");
+	mnt = mount_open_user(image_fd, options, &checker, serve_names, &serving, ret, err);
+	if (mnt >= 0)
+		*ret_pid = serving.pid;
+	else if (serving.pid) /* its mount is gone, so it ends */
+		(void)waitpid(serving.pid, NULL, 0);
+	return mnt;
+}
+
+/* --------------------------------------------------------------------------------------------- */
 
 int cairn_mount_attach(int mount_fd, int target_fd, struct cairn_error *err)
 {

@@ -85,6 +85,7 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 	if (cache)
 		keep_cache(store, name, cache, t, &sink);
 	store->empty = false;
+	store->filled_from = t;
 	*ret = take_ptr(t);
 	return 0;
 }

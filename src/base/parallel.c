@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
-/* Threads: one shape, a loop over independent indices. */
+/* Threads: one shape, a loop over independent indices, whose results may be taken in order. */
 #include "base/parallel.h"
 
 #include <errno.h>
@@ -93,4 +93,102 @@ int parallel_for(unsigned int jobs, size_t n, parallel_fn fn, void *arg)
 
 	r = parallel_run((unsigned int)MIN((size_t)jobs, n), loop_worker, &l);
 	return r < 0 ? r : l.error;
+}
+
+struct order {
+	parallel_slot_fn make, take;
+	void *arg;
+	unsigned int nr_slots;
+
+	pthread_mutex_t lock; /* over what follows */
+	pthread_cond_t moved; /* taken or failed has changed */
+	bool *made;           /* by slot: made and not yet taken */
+	size_t next;          /* to be made */
+	size_t taken;         /* all below it are */
+	bool taking;          /* somebody is */
+	size_t failed;        /* lowest index that failed, n: none */
+	int error;
+};
+
+static void order_fail(struct order *o, size_t i, int r)
+{
+	if (i < o->failed) {
+		o->failed = i;
+		o->error = r;
+	}
+}
+
+/* Takes all that can be taken; under the lock. */
+static void order_take(struct order *o, unsigned int worker)
+{
+	if (o->taking)
+		return;
+	o->taking = true;
+	while (o->taken < o->failed && o->made[o->taken % o->nr_slots]) {
+		size_t i = o->taken;
+		int r;
+
+		pthread_mutex_unlock(&o->lock);
+		r = o->take(o->arg, worker, i, (unsigned int)(i % o->nr_slots));
+		pthread_mutex_lock(&o->lock);
+		if (r < 0)
+			order_fail(o, i, r);
+		o->made[i % o->nr_slots] = false;
+		o->taken++;
+		pthread_cond_broadcast(&o->moved);
+	}
+	o->taking = false;
+}
+
+static int order_worker(void *p, unsigned int worker)
+{
+	struct order *o = (struct order *)p;
+
+	pthread_mutex_lock(&o->lock);
+	for (;;) {
+		size_t i;
+		int r;
+
+		/* Who takes makes room; when nobody does, somebody is still making what is next. */
+		while (o->next < o->failed && o->next - o->taken >= o->nr_slots)
+			pthread_cond_wait(&o->moved, &o->lock);
+		if (o->next >= o->failed)
+			break;
+		i = o->next++;
+		pthread_mutex_unlock(&o->lock);
+		r = o->make(o->arg, worker, i, (unsigned int)(i % o->nr_slots));
+		pthread_mutex_lock(&o->lock);
+		if (r < 0) {
+			order_fail(o, i, r);
+			pthread_cond_broadcast(&o->moved);
+			continue;
+		}
+		o->made[i % o->nr_slots] = true;
+		order_take(o, worker);
+	}
+	pthread_mutex_unlock(&o->lock);
+	return 0;
+}
+
+int parallel_in_order(unsigned int jobs, size_t n, unsigned int nr_slots, parallel_slot_fn make,
+		      parallel_slot_fn take, void *arg)
+{
+	cleanup_free bool *made = NULL;
+	struct order o = {.make = make,
+			  .take = take,
+			  .arg = arg,
+			  .nr_slots = nr_slots,
+			  .lock = PTHREAD_MUTEX_INITIALIZER,
+			  .moved = PTHREAD_COND_INITIALIZER,
+			  .failed = n};
+	int r;
+
+	made = (bool *)calloc(nr_slots, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	o.made = made;
+	r = parallel_run((unsigned int)MIN((size_t)jobs, n), order_worker, &o);
+	pthread_cond_destroy(&o.moved);
+	pthread_mutex_destroy(&o.lock);
+	return r < 0 ? r : o.error;
 }

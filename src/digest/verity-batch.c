@@ -164,8 +164,7 @@ void verity_batch_add(struct verity_batch *b, const void *data, size_t size,
 		      struct cairn_digest *ret)
 {
 	if (size > VERITY_BATCH_CONTENT) {
-		verity_update(&b->large, data, size);
-		(void)verity_final(&b->large, ret);
+		(void)verity_finish(&b->large, data, size, ret);
 		return;
 	}
 

@@ -8,6 +8,7 @@
  */
 #include "digest/verity.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -143,7 +144,7 @@ void verity_fini(struct verity *v)
 	*v = (struct verity){0};
 }
 
-/* Hashes a group: the @nr_pending bytes that wait, then @data[0..@size). */
+/* Hashes a group: the @nr_pending bytes that wait, whole blocks if more follow, then @data[0..@size). */
 static void hash_group(struct verity *v, const uint8_t *data, size_t size)
 {
 	struct sha2_msg msgs[SHA2_LANES_MAX];
@@ -158,7 +159,7 @@ static void hash_group(struct verity *v, const uint8_t *data, size_t size)
 	for (size_t at = 0; at < size; at += VERITY_BLOCK_SIZE) {
 		msgs[nr++] = (struct sha2_msg){
 			.data = data + at,
-			.len = VERITY_BLOCK_SIZE,
+			.len = MIN(size - at, VERITY_BLOCK_SIZE),
 		};
 	}
 	v->nr_pending = 0;
@@ -173,38 +174,92 @@ static void put_pending(struct verity *v, const uint8_t *data, size_t size)
 	v->nr_pending += size;
 }
 
-void verity_update(struct verity *v, const void *data, size_t size)
+/* Hashes what makes whole groups of @data[0..*@size). Returns what is left of it, less than a group with
+ * the bytes that wait. */
+static const uint8_t *hash_groups(struct verity *v, const uint8_t *p, size_t *size)
 {
-	const uint8_t *p = data;
-	size_t part = MIN(size, -v->nr_pending % VERITY_BLOCK_SIZE);
+	size_t part = MIN(*size, -v->nr_pending % VERITY_BLOCK_SIZE);
 
-	v->size += size;
+	v->size += *size;
 
 	/* Only the block that the last piece left unfinished is completed by a copy. */
 	put_pending(v, p, part);
 	p += part;
-	size -= part;
+	*size -= part;
 
-	while (v->nr_pending + size >= GROUP_SIZE) {
+	while (v->nr_pending + *size >= GROUP_SIZE) {
 		size_t direct = GROUP_SIZE - v->nr_pending;
 
 		hash_group(v, p, direct);
 		p += direct;
-		size -= direct;
+		*size -= direct;
 	}
+	return p;
+}
+
+void verity_update(struct verity *v, const void *data, size_t size)
+{
+	const uint8_t *p = hash_groups(v, data, &size);
+
 	put_pending(v, p, size);
 }
 
-int verity_final(struct verity *v, struct cairn_digest *ret)
+void verity_leaves(enum cairn_alg alg, const void *data, size_t size, uint8_t *ret)
 {
-	if (v->nr_pending)
-		hash_group(v, NULL, 0);
+	const struct sha2 *sha = sha2_get(alg);
+	const uint8_t *p = data;
+
+	for (size_t at = 0; at < size;) {
+		struct sha2_msg msgs[SHA2_LANES_MAX];
+		unsigned int nr = 0;
+
+		for (; nr < SHA2_LANES_MAX && at < size; at += VERITY_BLOCK_SIZE) {
+			msgs[nr++] = (struct sha2_msg){
+				.data = p + at,
+				.len = MIN(size - at, VERITY_BLOCK_SIZE),
+				.out = ret,
+			};
+			ret += sha->digest_size;
+		}
+		sha2_hash(sha, &sha->block, msgs, nr);
+	}
+}
+
+void verity_add_leaves(struct verity *v, const uint8_t *leaves, size_t size)
+{
+	struct verity_tree *t = &v->trees[0];
+	size_t nr = (size + VERITY_BLOCK_SIZE - 1) / VERITY_BLOCK_SIZE;
+
+	assert(v->nr_trees == 1 && !v->nr_pending && v->size % VERITY_BLOCK_SIZE == 0);
+	v->size += size;
+	for (size_t part; nr; nr -= part) {
+		part = MIN(nr, (level_capacity(0) - t->used[0]) / t->sha->digest_size);
+		memcpy(t->level[0] + t->used[0], leaves, part * t->sha->digest_size);
+		leaves += part * t->sha->digest_size;
+		t->nr[0] += part;
+		t->used[0] += part * t->sha->digest_size;
+		if (t->used[0] == level_capacity(0))
+			tree_flush(t, 0);
+	}
+}
+
+int verity_finish(struct verity *v, const void *data, size_t size, struct cairn_digest *ret)
+{
+	const uint8_t *p = hash_groups(v, data, &size);
+
+	if (v->nr_pending || size)
+		hash_group(v, p, size);
 	for (unsigned int i = 0; i < v->nr_trees; i++) {
 		tree_final(&v->trees[i], v->size, &ret[i]);
 		tree_reset(&v->trees[i]);
 	}
 	v->size = 0;
 	return (int)v->nr_trees;
+}
+
+int verity_final(struct verity *v, struct cairn_digest *ret)
+{
+	return verity_finish(v, NULL, 0, ret);
 }
 
 int verity_digest_data(const void *data, size_t size, unsigned int algs, struct cairn_digest *ret)
@@ -216,6 +271,5 @@ int verity_digest_data(const void *data, size_t size, unsigned int algs, struct 
 	if (r < 0)
 		return r;
 
-	verity_update(&v, data, size);
-	return verity_final(&v, ret);
+	return verity_finish(&v, data, size, ret);
 }

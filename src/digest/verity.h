@@ -4,6 +4,7 @@
  *
  *	one content in memory    verity_digest_data()
  *	one content in pieces    verity_init(), verity_update()…, verity_final(), again, verity_fini()
+ *	… by several threads     verity_leaves() of each piece, verity_add_leaves() in order
  *	many, mostly small ones  verity_batch_new(), verity_batch_add()…, verity_batch_flush(), again
  *
  * A set of algorithms is made of CAIRN_ALG_BIT(); a result @ret is an array of one digest for each
@@ -66,8 +67,19 @@ void verity_fini(struct verity *v);
  * where they are, without a copy; short ones cost little (pieces of 1000 bytes a tenth). */
 void verity_update(struct verity *v, const void *data, size_t size);
 
+/* Hashes pieces by themselves, for verity_add_leaves(): @data[0..@size), whole blocks but at the end of
+ * the content, to @ret, which has room for the digest of each block. One algorithm. */
+void verity_leaves(enum cairn_alg alg, const void *data, size_t size, uint8_t *ret);
+
+/* Instead of verity_update(), of a @v of one algorithm: the next @size bytes are those that
+ * verity_leaves() made @leaves from. */
+void verity_add_leaves(struct verity *v, const uint8_t *leaves, size_t size);
+
 /* Ends the content and makes @v ready for the next. Returns the number of digests in @ret. */
 int verity_final(struct verity *v, struct cairn_digest *ret);
+
+/* verity_update() and verity_final() in one, without the copy of what makes no whole group. */
+int verity_finish(struct verity *v, const void *data, size_t size, struct cairn_digest *ret);
 
 #define cleanup_verity __attribute__((__cleanup__(verity_fini)))
 

@@ -21,6 +21,9 @@ static const char *const field_name[] = {"PATH", "SIZE",  "MODE",    "NLINK",   
 struct line {
 	struct span field[NR_FIELDS];
 	struct span xattrs;
+	bool known; /* the numbers are in value[] already */
+	uint64_t value[MTIME + 1];
+	uint32_t mtime_nsec;
 };
 
 /* --- complaints ------------------------------------------------------------------------------ */
@@ -58,22 +61,72 @@ static int out_of_memory(struct cairn_error *err)
 
 /* --- one line -------------------------------------------------------------------------------- */
 
+/* Plain digits of @base, so few that they cannot overflow; @text moves behind them. */
+static bool plain_number(const char **text, const char *end, unsigned int base, uint64_t *ret)
+{
+	const char *p = *text;
+	const char *stop = end - p > 19 ? p + 19 : end;
+	uint64_t value = 0;
+
+	for (; p < stop; p++) {
+		unsigned int digit = (unsigned char)*p - (unsigned int)'0';
+
+		if (digit >= base)
+			break;
+		value = value * base + digit;
+	}
+	*ret = value;
+	if (p == *text || p == end)
+		return false;
+	*text = p;
+	return true;
+}
+
+/* SIZE to MTIME when they are as they mostly are: numbers without signs, a space behind each. Returns
+ * what is behind them; NULL: those who want a number have to look at its field. */
+static const char *split_numbers(const char *text, const char *end, struct line *l)
+{
+	uint64_t nsec;
+
+	for (int i = SIZE; i <= MTIME; i++) {
+		const char *start = text;
+
+		text += i == MODE && *text == '@';
+		if (!plain_number(&text, end, i == MODE ? 8 : 10, &l->value[i]))
+			return NULL;
+		if (i == MTIME) {
+			if (*text++ != '.' || !plain_number(&text, end, 10, &nsec))
+				return NULL;
+			l->mtime_nsec = (uint32_t)nsec;
+		}
+		if (*text != ' ')
+			return NULL;
+		l->field[i] = (struct span){start, (size_t)(text - start)};
+		text++;
+	}
+	l->known = true;
+	return text;
+}
+
 /* Fields that are missing are empty (dump-format §1). */
 static void split_line(const char *text, size_t len, struct line *l)
 {
 	const char *end = text + len;
 
+	l->known = false;
 	for (int i = 0; i < NR_FIELDS; i++) {
-		const char *space = text;
+		const char *space;
 
-		/* Numbers are short; the others are worth a call. */
-		if (i >= SIZE && i <= MTIME) {
-			while (space < end && *space != ' ')
-				space++;
-		} else {
-			space = (const char *)memchr(text, ' ', (size_t)(end - text));
-			space = space ? space : end;
+		if (i == SIZE) {
+			const char *next = split_numbers(text, end, l);
+
+			if (next) {
+				text = next;
+				i = PAYLOAD;
+			}
 		}
+		space = (const char *)memchr(text, ' ', (size_t)(end - text));
+		space = space ? space : end;
 		l->field[i] = (struct span){text, (size_t)(space - text)};
 		text = space < end ? space + 1 : end;
 	}
@@ -109,46 +162,31 @@ static int bad_number(struct dump_parser *p, int field, struct span f, struct ca
 	return dump_fail(p, field, err, "Invalid integer %.*s", (int)MIN(f.len, (size_t)200), f.p);
 }
 
-static int number(struct dump_parser *p, int field, struct span f, uint64_t *ret,
+static int number(struct dump_parser *p, int field, const struct line *l, uint64_t *ret,
 		  struct cairn_error *err)
 {
-	uint64_t value = 0;
-	size_t i = 0;
-
-	/* Up to 19 plain digits cannot overflow. */
-	for (; i < f.len && i < 19; i++) {
-		unsigned int digit = (unsigned char)f.p[i] - (unsigned int)'0';
-
-		if (digit > 9)
-			break;
-		value = value * 10 + digit;
-	}
-	if (unlikely(i < f.len || !i)) {
-		if (!field_number(f, 10, ret))
-			return bad_number(p, field, f, err);
-		return 0;
-	}
-	*ret = value;
+	if (likely(l->known))
+		*ret = l->value[field];
+	else if (!field_number(l->field[field], 10, ret))
+		return bad_number(p, field, l->field[field], err);
 	return 0;
 }
 
 /* SEC.NSEC: two integers, not a fraction. */
-static int parse_mtime(struct dump_parser *p, struct span f, struct node *n,
+static int parse_mtime(struct dump_parser *p, const struct line *l, struct node *n,
 		       struct cairn_error *err)
 {
+	struct span f = l->field[MTIME];
 	const char *dot = (const char *)memchr(f.p, '.', f.len);
 	struct span sec = {f.p, dot ? (size_t)(dot - f.p) : f.len};
 	struct span nsec = {dot ? dot + 1 : f.p + f.len, dot ? f.len - sec.len - 1 : 0};
 	uint64_t value;
-	int r;
 
-	r = number(p, MTIME, sec, &value, err);
-	if (r < 0)
-		return r;
+	if (!field_number(sec, 10, &value))
+		return bad_number(p, MTIME, sec, err);
 	n->mtime = (int64_t)value;
-	r = number(p, MTIME, nsec, &value, err);
-	if (r < 0)
-		return r;
+	if (!field_number(nsec, 10, &value))
+		return bad_number(p, MTIME, nsec, err);
 	n->mtime_nsec = (uint32_t)value;
 	return 0;
 }
@@ -285,6 +323,37 @@ bad_digest:
 			 (int)MIN(digest.len, (size_t)200), digest.p);
 }
 
+/* Whether PAYLOAD is the path of the object that DIGEST names, both as they mostly are: without
+ * escapes, digits in lower case. If so, sets both. Returns 1 or 0, or -ENOMEM. */
+static int set_usual_object(struct dump_parser *p, struct node *n, struct span payload,
+			    struct span digest, struct cairn_error *err)
+{
+	size_t size = digest.len / 2;
+	uint8_t *bytes;
+
+	if (payload.len != digest.len + 1 ||
+	    (digest.len != 64 && (digest.len != 128 || p->flags & CAIRN_DUMP_COMPAT)) ||
+	    payload.p[2] != '/' || memcmp(payload.p, digest.p, 2) != 0 ||
+	    memcmp(payload.p + 3, digest.p + 2, digest.len - 2) != 0)
+		return 0;
+	for (size_t i = 0; i < digest.len; i += sizeof(uint64_t)) {
+		uint64_t digits;
+
+		/* Letters have bit 6, and those in lower case bit 5 too. */
+		memcpy(&digits, digest.p + i, sizeof(digits));
+		if ((digits >> 1 & ~digits) & UINT64_C(0x2020202020202020))
+			return 0;
+	}
+	bytes = (uint8_t *)arena_alloc_aligned(&p->shard.arena, size, 1);
+	if (!bytes)
+		return out_of_memory(err);
+	if (hex_get(digest.p, bytes, size) < 0)
+		return 0;
+	n->file.digest = bytes;
+	n->flags |= NODE_OBJECT_PATH | (size == 32 ? NODE_SHA256 : NODE_SHA512);
+	return 1;
+}
+
 static int set_symlink(struct dump_parser *p, struct node *n, struct span target,
 		       struct span content, struct cairn_error *err)
 {
@@ -310,6 +379,11 @@ static int set_content(struct dump_parser *p, struct node *n, const struct line 
 	struct span payload = {"", 0}, content = {"", 0};
 	int r;
 
+	if (S_ISREG(n->mode) && n->size && field_is_unset(l->field[CONTENT])) {
+		r = set_usual_object(p, n, l->field[PAYLOAD], l->field[DIGEST], err);
+		if (r)
+			return MIN(r, 0);
+	}
 	if (!field_is_unset(l->field[PAYLOAD])) {
 		r = decode(p, PAYLOAD, l->field[PAYLOAD], true, &p->scratch, &payload, err);
 		if (r < 0)
@@ -350,13 +424,13 @@ static int fill_node(struct dump_parser *p, struct node *n, const struct line *l
 	bool lax;
 	int r;
 
-	r = number(p, SIZE, l->field[SIZE], &n->size, err);
+	r = number(p, SIZE, l, &n->size, err);
 	if (r < 0)
 		return r;
-	r = number(p, NLINK, l->field[NLINK], &nlink, err);
+	r = number(p, NLINK, l, &nlink, err);
 	if (r < 0)
 		return r;
-	r = number(p, UID, l->field[UID], &uid, err);
+	r = number(p, UID, l, &uid, err);
 	if (r < 0)
 		return r;
 
@@ -369,16 +443,21 @@ static int fill_node(struct dump_parser *p, struct node *n, const struct line *l
 		if (!field_number(l->field[RDEV], 10, &rdev))
 			rdev = 0;
 	} else {
-		r = number(p, GID, l->field[GID], &gid, err);
+		r = number(p, GID, l, &gid, err);
 		if (r < 0)
 			return r;
-		r = number(p, RDEV, l->field[RDEV], &rdev, err);
+		r = number(p, RDEV, l, &rdev, err);
 		if (r < 0)
 			return r;
 	}
-	r = parse_mtime(p, l->field[MTIME], n, err);
-	if (r < 0)
-		return r;
+	if (likely(l->known)) {
+		n->mtime = (int64_t)l->value[MTIME];
+		n->mtime_nsec = l->mtime_nsec;
+	} else {
+		r = parse_mtime(p, l, n, err);
+		if (r < 0)
+			return r;
+	}
 
 	n->nlink = (uint32_t)nlink;
 	n->uid = (uint32_t)uid;
@@ -418,18 +497,16 @@ static int fill_link(struct dump_parser *p, struct node *n, const struct line *l
 	return 0;
 }
 
-static int parse_mode(struct dump_parser *p, struct span f, uint32_t *ret_mode, bool *ret_link,
-		      struct cairn_error *err)
+static int parse_mode(struct dump_parser *p, const struct line *l, uint32_t *ret_mode,
+		      bool *ret_link, struct cairn_error *err)
 {
-	uint64_t value = 0;
-	size_t i = 0;
+	struct span f = l->field[MODE];
+	uint64_t value = l->value[MODE];
 
 	*ret_link = f.len && f.p[0] == '@';
 	if (*ret_link)
 		f = (struct span){f.p + 1, f.len - 1};
-	for (; i < f.len && i < 20 && (unsigned char)(f.p[i] - '0') < 8; i++)
-		value = value * 8 + (unsigned int)(f.p[i] - '0');
-	if ((!i || i < f.len) && !field_number(f, 8, &value))
+	if (unlikely(!l->known) && !field_number(f, 8, &value))
 		return bad_number(p, MODE, f, err);
 
 	switch (value & S_IFMT) {
@@ -529,7 +606,7 @@ int dump_parse_line(struct dump_parser *p, const char *text, size_t len, struct 
 		return r;
 	if (!path.len)
 		return dump_fail(p, PATH, err, "Invalid empty path");
-	r = parse_mode(p, l.field[MODE], &mode, &link, err);
+	r = parse_mode(p, &l, &mode, &link, err);
 	if (r < 0)
 		return r;
 	r = add_node(p, path, S_ISDIR(mode), &n, err);

@@ -55,9 +55,10 @@ void dump_join_free(struct dump_join *j);
  * Returns 0, -EAGAIN, -ENOMEM. */
 int dump_join_add(struct dump_join *j, struct dump_piece *piece);
 
-/* Makes the tree, once all pieces are added, of what @parsers hold. Returns 0, -EAGAIN, -ENOMEM. */
+/* Makes the tree, once all pieces are added, of what @parsers hold, with the threads of @team.
+ * Returns 0, -EAGAIN, -ENOMEM. */
 int dump_join_finish(struct dump_join *j, struct dump_parser *const *parsers, unsigned int nr,
-		     struct tree **ret);
+		     const struct team *team, struct tree **ret);
 
 /* The grammar has no limit; 65535 bytes of xattr text, 5000 of content and 4095 of payload, all
  * escaped, leave this much room for the path. */

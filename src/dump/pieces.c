@@ -189,7 +189,7 @@ static int again(int r)
 }
 
 int dump_join_finish(struct dump_join *j, struct dump_parser *const *parsers, unsigned int nr,
-		     struct tree **ret)
+		     const struct team *team, struct tree **ret)
 {
 	const unsigned int flags = parsers[0]->flags;
 	cleanup_free struct tree_shard *shards = NULL;
@@ -202,6 +202,7 @@ int dump_join_finish(struct dump_join *j, struct dump_parser *const *parsers, un
 	if (!shards || tree_new(&t) < 0)
 		return -ENOMEM;
 	t->root = j->root;
+	t->team = *team;
 	for (unsigned int i = 0; i < nr; i++) {
 		shards[i] = parsers[i]->shard;
 		parsers[i]->shard = (struct tree_shard){0};

@@ -9,32 +9,30 @@
 
 struct comparison {
 	const struct image *img;
-	uint8_t *buffer;
-	uint64_t pos;     /* of the buffer in the image */
+	uint64_t pos;     /* of the next piece in the image */
 	uint64_t differs; /* first byte that does, if found */
 	uint8_t expected;
 	bool found;
 };
 
-static int compare(void *arg, uint8_t **buffer, size_t used)
+static int compare(void *arg, const uint8_t *data, size_t size)
 {
 	struct comparison *c = (struct comparison *)arg;
 	const uint8_t *there = c->img->data + c->pos;
 
-	*buffer = c->buffer;
-	if (used > c->img->size - c->pos)
-		used = (size_t)(c->img->size - c->pos);
-	if (memcmp(c->buffer, there, used)) {
+	if (size > c->img->size - c->pos)
+		size = (size_t)(c->img->size - c->pos);
+	if (memcmp(data, there, size)) {
 		size_t i = 0;
 
-		while (c->buffer[i] == there[i])
+		while (data[i] == there[i])
 			i++;
 		c->found = true;
 		c->differs = c->pos + i;
-		c->expected = c->buffer[i];
+		c->expected = data[i];
 		return -EINVAL;
 	}
-	c->pos += used;
+	c->pos += size;
 	return 0;
 }
 
@@ -140,15 +138,10 @@ static void name_offset(const struct erofs_plan *p, const struct image *img, uin
 static int compare_all(const struct image *img, const struct erofs_plan *p, struct cairn_error *err)
 {
 	struct comparison c = {.img = img};
-	struct erofs_sink sink = {compare, &c};
 	char where[NODE_PATH_QUOTED_MAX + 100];
 	int r;
 
-	c.buffer = (uint8_t *)malloc(EROFS_BUFFER_SIZE);
-	if (!c.buffer)
-		return error_errno(err, -ENOMEM, "check the image");
-	r = erofs_emit(p, &sink);
-	free(c.buffer);
+	r = erofs_emit(p, compare, &c);
 	if (c.found) {
 		name_offset(p, img, c.differs, where, sizeof(where));
 		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
@@ -176,7 +169,7 @@ int image_check(const struct image *img, enum cairn_alg *ret_alg, struct cairn_e
 	if (r < 0)
 		return r;
 	alg = tree_alg(t);
-	r = erofs_plan_new(t, img->format, alg, &p, err);
+	r = erofs_plan_new(t, img->format, alg, &(struct team){0}, &p, err);
 	if (r < 0) {
 		if (err && r != -ENOMEM)
 			err->kind = CAIRN_ERROR_FORMAT;

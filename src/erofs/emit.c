@@ -3,8 +3,9 @@
  * Writing an image as it was planned.
  *
  * Invariants:
- *  1. pos is the offset in the image of buffer[used]; buffers begin at block boundaries.
- *  2. Before an inode, at least INODE_ROOM bytes of the buffer are free.
+ *  1. buffer[ROOM], at a multiple of the block size in memory too, is the byte of the image where the piece begins, and the piece is all zero before
+ *     anything is put there. What lies outside of the piece may be put too, and is dropped.
+ *  2. pos is the offset in the image of what is put next.
  */
 #include <assert.h>
 #include <errno.h>
@@ -12,70 +13,34 @@
 #include "base/bytes.h"
 #include "erofs/plan-internal.h"
 
-/* The largest record, xattrs (16 bits of 4-byte units) and tail, and padding to the next block. */
-#define INODE_ROOM (EXTENDED_SIZE + XATTR_HEADER_SIZE + 4u * UINT16_MAX + 2 * BLOCK_SIZE)
-_Static_assert(INODE_ROOM + BLOCK_SIZE <= EROFS_BUFFER_SIZE, "an inode fits into a buffer");
+/* The largest record, xattrs (16 bits of 4-byte units) and tail, and padding to the next block: so
+ * far an inode that is partly in a piece can reach out of it. */
+#define ROOM_USED (EXTENDED_SIZE + XATTR_HEADER_SIZE + 4u * UINT16_MAX + 2 * BLOCK_SIZE)
+#define ROOM      ((size_t)ROUND_UP(ROOM_USED, BLOCK_SIZE))
 
-struct emitter {
+struct erofs_emitter {
 	const struct erofs_plan *p;
-	const struct erofs_sink *sink;
-	uint8_t *buffer;
-	size_t used;
+	uint64_t start, end; /* of the piece, in the image */
 	uint64_t pos;
-	struct stored_xattr *xattrs; /* scratch */
 	uint32_t next_dir;           /* place in plan->dir[] */
-	uint32_t next_spill;         /* place in plan->spill[] */
-	uint64_t next_block;         /* data block of that spill */
+	uint32_t next_spill;         /* place in plan->spills */
+	struct stored_xattr *xattrs; /* scratch */
+	uint8_t *buffer;             /* ROOM + EROFS_PIECE_SIZE + ROOM */
 };
 
-/* Hands the whole blocks in the buffer over and goes on in the next one. */
-static int flush(struct emitter *e)
+/* The next @size bytes. */
+static uint8_t *put(struct erofs_emitter *e, size_t size)
 {
-	size_t whole = e->used / BLOCK_SIZE * BLOCK_SIZE;
-	uint8_t rest[BLOCK_SIZE];
-	int r;
+	uint8_t *out = e->buffer + (ROOM + e->pos - e->start);
 
-	memcpy(rest, e->buffer + whole, e->used - whole);
-	r = e->sink->swap(e->sink->arg, &e->buffer, whole);
-	if (r < 0)
-		return r;
-	memcpy(e->buffer, rest, e->used - whole);
-	e->used -= whole;
-	return 0;
-}
-
-static int reserve(struct emitter *e, size_t size)
-{
-	return EROFS_BUFFER_SIZE - e->used < size ? flush(e) : 0;
-}
-
-/* @size bytes of the buffer, cleared. */
-static uint8_t *put(struct emitter *e, size_t size)
-{
-	uint8_t *out = e->buffer + e->used;
-
-	memset(out, 0, size);
-	e->used += size;
+	assert(e->pos + ROOM >= e->start && e->pos + size <= e->end + ROOM);
 	e->pos += size;
 	return out;
 }
 
-static int pad_to(struct emitter *e, uint64_t pos)
-{
-	assert(pos >= e->pos);
-	while (e->pos < pos) {
-		int r = reserve(e, BLOCK_SIZE);
-
-		if (r < 0)
-			return r;
-		put(e, (size_t)MIN(pos - e->pos, (uint64_t)BLOCK_SIZE));
-	}
-	return 0;
-}
-
 /* --- headers ------------------------------------------------------------------------------------ */
 
-static void put_headers(struct emitter *e)
+static void put_headers(struct erofs_emitter *e)
 {
 	const struct erofs_plan *p = e->p;
 	uint8_t *out = put(e, INODES_OFFSET);
@@ -119,10 +84,12 @@ static uint8_t *put_entry_head(uint8_t *out, uint32_t suffix_len, uint32_t index
 	return out + XATTR_ENTRY_SIZE + suffix_len;
 }
 
-static void put_xattrs(struct emitter *e, const struct node *n, uint32_t nr, uint8_t *out)
+static void put_xattrs(struct erofs_emitter *e, const struct node *n, uint8_t *out)
 {
 	const struct erofs_plan *p = e->p;
-	uint32_t max = p->format == CAIRN_FORMAT_V2 ? UINT8_MAX : XATTR_SHARED_MAX;
+	const uint32_t nr = plan_is_stub(p, n) ? stored_stub_xattrs(&p->stored, e->xattrs)
+					       : stored_xattrs(&p->stored, n, e->xattrs);
+	const uint32_t max = stored_refs_max(&p->stored);
 	uint32_t filter = UINT32_MAX, nr_shared = 0;
 	uint8_t *refs = out + XATTR_HEADER_SIZE;
 
@@ -152,20 +119,33 @@ static void put_xattrs(struct emitter *e, const struct node *n, uint32_t nr, uin
 	}
 }
 
-static int put_shared_area(struct emitter *e)
+/* From the first entry that does not end before the piece. */
+static void put_shared_area(struct erofs_emitter *e)
 {
-	for (uint32_t i = 0; i < e->p->stored.nr_shared; i++) {
-		const struct shared_xattr *x = &e->p->stored.shared[i];
-		uint32_t size = stored_entry_size(x->suffix_len, x->value_len);
-		int r = reserve(e, INODE_ROOM);
+	const struct erofs_plan *p = e->p;
+	const struct shared_xattr *shared = p->stored.shared;
+	uint32_t low = 0, high = p->stored.nr_shared;
 
-		if (r < 0)
-			return r;
+	if (!high || p->inodes_end >= e->end || p->inodes_end + p->stored.shared_size <= e->start)
+		return;
+	/* The last one that begins at or before it. */
+	while (high - low > 1) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (p->inodes_end + *shared[mid].place <= e->start)
+			low = mid;
+		else
+			high = mid;
+	}
+	e->pos = p->inodes_end + *shared[low].place;
+	for (uint32_t i = low; i < p->stored.nr_shared && e->pos < e->end; i++) {
+		const struct shared_xattr *x = &shared[i];
+		uint32_t size = stored_entry_size(x->suffix_len, x->value_len);
+
 		memcpy(put_entry_head(put(e, size), x->suffix_len, x->index, x->value_len,
 				      x->name + x->name_len - x->suffix_len),
 		       x->value, x->value_len);
 	}
-	return 0;
 }
 
 /* --- directories ---------------------------------------------------------------------------------- */
@@ -190,25 +170,6 @@ static uint8_t dirent_type(uint32_t mode)
 	}
 }
 
-/* Takes the entries of one block from @it, without moving it: their number and bytes. */
-static uint32_t measure_block(const struct dirent_iter *it, uint32_t *ret_used)
-{
-	struct dirent_iter ahead = *it;
-	struct dirent d;
-	uint32_t nr = 0, used = 0;
-
-	while (dirent_iter_next(&ahead, &d)) {
-		uint32_t cost = DIRENT_SIZE + d.name_len;
-
-		if (used + cost > BLOCK_SIZE)
-			break;
-		used += cost;
-		nr++;
-	}
-	*ret_used = used;
-	return nr;
-}
-
 static void put_block(const struct erofs_plan *p, struct dirent_iter *it, uint32_t nr, uint8_t *out)
 {
 	uint32_t name_at = nr * DIRENT_SIZE;
@@ -225,37 +186,60 @@ static void put_block(const struct erofs_plan *p, struct dirent_iter *it, uint32
 	}
 }
 
-/* The entries after those in whole blocks. */
-static void put_dir_tail(struct emitter *e, const struct node *dir, uint32_t blocks, uint32_t tail)
+/* The entries from block @block of directory @n on; @dir: its place in plan->dir[]. */
+static void seek_block(const struct erofs_plan *p, const struct node *n, uint32_t dir,
+		       uint32_t block, struct dirent_iter *ret)
 {
-	struct dirent_iter it;
+	const struct dir_mark *marks = (const struct dir_mark *)(const void *)p->dir_marks.data;
 	struct dirent d;
 	uint32_t used;
 
-	dirent_iter_init(&it, e->p, dir);
-	while (blocks--)
-		for (uint32_t nr = measure_block(&it, &used); nr; nr--)
-			dirent_iter_next(&it, &d);
-	put_block(e->p, &it, measure_block(&it, &used), put(e, tail));
-	assert(used == tail);
+	dirent_iter_init(ret, p, n);
+	if (block >= DIR_MARK) {
+		const struct dir_mark *mark = &marks[p->dir[dir].mark + block / DIR_MARK - 1];
+
+		ret->next = mark->next;
+		ret->nr_dots = mark->nr_dots;
+	}
+	for (uint32_t i = 0; i < block % DIR_MARK; i++)
+		for (uint32_t nr = dirent_iter_block(ret, &used); nr; nr--)
+			dirent_iter_next(ret, &d);
+}
+
+/* The entries after those in whole blocks. */
+static void put_dir_tail(struct erofs_emitter *e, const struct node *n, uint32_t dir,
+			 const struct shape *shape)
+{
+	struct dirent_iter it;
+	uint32_t nr;
+
+	seek_block(e->p, n, dir, shape->blocks, &it);
+	nr = it.nr - it.next + 2 - it.nr_dots;
+	put_block(e->p, &it, nr, put(e, shape->tail));
 }
 
 /* --- inodes --------------------------------------------------------------------------------------- */
 
 /* What i_u says. */
-static uint32_t inode_u(const struct emitter *e, const struct node *n, const struct shape *shape)
+static uint32_t inode_u(const struct erofs_emitter *e, const struct node *n,
+			const struct shape *shape)
 {
-	uint32_t block = shape->blocks ? (uint32_t)e->next_block : 0;
+	const struct erofs_plan *p = e->p;
+	uint32_t block = 0;
+
+	if (shape->blocks)
+		block = (uint32_t)(p->data_start / BLOCK_SIZE) +
+			plan_spills(p)[e->next_spill].first;
 
 	switch (n->mode & S_IFMT) {
 	case S_IFCHR:
 	case S_IFBLK:
-		return plan_is_hidden_whiteout(e->p, n) ? 0 : n->device.rdev;
+		return plan_is_hidden_whiteout(p, n) ? 0 : n->device.rdev;
 	case S_IFREG:
 		if (node_is_external(n))
 			/* The format takes the low half even where a block number stands
 			 * (image-format §7.3). */
-			return (block & 0xffff0000) | plan_chunk_format(e->p, n);
+			return (block & 0xffff0000) | plan_chunk_format(p, n);
 		return block;
 	default:
 		return block;
@@ -269,7 +253,7 @@ static enum inode_layout inode_layout(const struct node *n, const struct shape *
 	return shape->tail ? LAYOUT_INLINE : LAYOUT_PLAIN;
 }
 
-static void put_record(struct emitter *e, const struct node *n, uint32_t ino,
+static void put_record(struct erofs_emitter *e, const struct node *n, uint32_t ino,
 		       const struct shape *shape, uint8_t *out)
 {
 	const struct erofs_plan *p = e->p;
@@ -300,10 +284,11 @@ static void put_record(struct emitter *e, const struct node *n, uint32_t ino,
 	put_le32(out + EXTENDED_AT_NLINK, shape->nlink);
 }
 
-static void put_tail(struct emitter *e, const struct node *n, const struct shape *shape)
+static void put_tail(struct erofs_emitter *e, const struct node *n, uint32_t dir,
+		     const struct shape *shape)
 {
 	if (S_ISDIR(n->mode))
-		put_dir_tail(e, n, shape->blocks, shape->tail);
+		put_dir_tail(e, n, dir, shape);
 	else if (S_ISLNK(n->mode))
 		memcpy(put(e, shape->tail), n->symlink.target, shape->tail);
 	else if (n->flags & NODE_INLINE)
@@ -312,62 +297,67 @@ static void put_tail(struct emitter *e, const struct node *n, const struct shape
 		memset(put(e, shape->tail), 0xff, shape->tail);
 }
 
-static int put_inode(struct emitter *e, uint32_t ino)
+static void put_inode(struct erofs_emitter *e, uint32_t ino)
 {
 	const struct erofs_plan *p = e->p;
 	const struct node *n = plan_inode(p, ino);
+	uint32_t dir = e->next_dir, record;
 	struct shape shape;
-	uint64_t pos;
-	int r;
+	uint8_t *out;
 
-	r = reserve(e, INODE_ROOM);
-	if (r < 0)
-		return r;
-	plan_shape(p, n, &p->dir[e->next_dir], e->xattrs, &shape);
+	plan_shape(p, n, &p->dir[dir], e->xattrs, &shape);
 	e->next_dir += S_ISDIR(n->mode);
-	pos = plan_place(p, n, e->pos, &shape);
-	assert(pos == (uint64_t)p->nid[n->index] * SLOT_SIZE);
-	put(e, (size_t)(pos - e->pos));
+	e->pos = plan_place(p, e->pos, &shape);
+	assert(e->pos == (uint64_t)p->nid[n->index] * SLOT_SIZE);
 
-	if (shape.nr_xattrs) {
-		uint8_t *out = put(e, shape.head);
-		uint32_t record = shape.extended ? EXTENDED_SIZE : COMPACT_SIZE;
-
-		put_record(e, n, ino, &shape, out);
-		put_xattrs(e, n, shape.nr_xattrs, out + record);
-	} else {
-		put_record(e, n, ino, &shape, put(e, shape.head));
-	}
+	record = shape.extended ? EXTENDED_SIZE : COMPACT_SIZE;
+	out = put(e, shape.head);
+	put_record(e, n, ino, &shape, out);
+	if (shape.nr_xattrs)
+		put_xattrs(e, n, out + record);
 	if (shape.tail)
-		put_tail(e, n, &shape);
+		put_tail(e, n, dir, &shape);
 	if (shape.blocks) {
-		assert(p->spill[e->next_spill].inode == ino);
-		e->next_block += p->spill[e->next_spill++].blocks;
+		assert(plan_spills(p)[e->next_spill].inode == ino);
+		e->next_spill++;
 	}
-	return 0;
+}
+
+static void put_inodes(struct erofs_emitter *e, uint64_t piece)
+{
+	const struct erofs_plan *p = e->p;
+	const struct checkpoint *c = (const struct checkpoint *)(const void *)p->checkpoints.data;
+
+	if (piece >= p->checkpoints.len / sizeof(*c))
+		return;
+	c += piece;
+	e->pos = c->pos;
+	e->next_dir = c->dir;
+	e->next_spill = c->spill;
+	for (uint32_t i = c->inode; i < p->nr_inodes && e->pos < e->end; i++)
+		put_inode(e, i);
 }
 
 /* --- data blocks -------------------------------------------------------------------------------- */
 
-static int put_spill(struct emitter *e, const struct spill *spill)
+/* The blocks of @spill that are in the piece. */
+static void put_spill(struct erofs_emitter *e, const struct spill *spill)
 {
 	const struct node *n = e->p->inode[spill->inode];
+	uint64_t start = e->p->data_start + (uint64_t)spill->first * BLOCK_SIZE;
+	uint32_t i = e->start > start ? (uint32_t)((e->start - start) / BLOCK_SIZE) : 0;
 	struct dirent_iter it;
+	uint32_t used;
 
+	e->pos = start + (uint64_t)i * BLOCK_SIZE;
 	if (S_ISDIR(n->mode))
-		dirent_iter_init(&it, e->p, n);
-	for (uint32_t i = 0; i < spill->blocks; i++) {
+		seek_block(e->p, n, spill->dir, i, &it);
+	for (; i < spill->blocks && e->pos < e->end; i++) {
 		size_t done = (size_t)i * BLOCK_SIZE;
-		uint8_t *out;
-		uint32_t used;
-		int r;
+		uint8_t *out = put(e, BLOCK_SIZE);
 
-		r = reserve(e, BLOCK_SIZE);
-		if (r < 0)
-			return r;
-		out = put(e, BLOCK_SIZE);
 		if (S_ISDIR(n->mode))
-			put_block(e->p, &it, measure_block(&it, &used), out);
+			put_block(e->p, &it, dirent_iter_block(&it, &used), out);
 		else if (S_ISLNK(n->mode))
 			memcpy(out, n->symlink.target, (size_t)n->size);
 		else if (n->flags & NODE_INLINE)
@@ -377,45 +367,88 @@ static int put_spill(struct emitter *e, const struct spill *spill)
 			/* As many null pointers as fit, whatever the file has (image-format §6.4). */
 			memset(out, 0xff, BLOCK_SIZE);
 	}
+}
+
+static void put_spills(struct erofs_emitter *e)
+{
+	const struct erofs_plan *p = e->p;
+	const struct spill *spills = plan_spills(p);
+	uint32_t low = 0, high = plan_nr_spills(p);
+
+	if (!high || p->data_start >= e->end)
+		return;
+	/* The last one that begins at or before the piece. */
+	while (high - low > 1) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (p->data_start + (uint64_t)spills[mid].first * BLOCK_SIZE <= e->start)
+			low = mid;
+		else
+			high = mid;
+	}
+	for (uint32_t i = low; i < plan_nr_spills(p); i++) {
+		if (p->data_start + (uint64_t)spills[i].first * BLOCK_SIZE >= e->end)
+			break;
+		put_spill(e, &spills[i]);
+	}
+}
+
+/* --- pieces ------------------------------------------------------------------------------------- */
+
+int erofs_emitter_new(const struct erofs_plan *plan, struct erofs_emitter **ret)
+{
+	struct erofs_emitter *e cleanup(erofs_emitter) = NULL;
+
+	e = (struct erofs_emitter *)calloc(1, sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	e->p = plan;
+	e->xattrs = (struct stored_xattr *)malloc(plan->stored.max_nr * sizeof(*e->xattrs));
+	/* Aligned as in the file, since the kernel copies that several times as fast. Not cleared: its
+	 * ends are hardly ever used. */
+	e->buffer = (uint8_t *)aligned_alloc(BLOCK_SIZE, ROOM + EROFS_PIECE_SIZE + ROOM);
+	if (!e->xattrs || !e->buffer)
+		return -ENOMEM;
+	*ret = take_ptr(e);
 	return 0;
 }
 
-static int emit(struct emitter *e)
+void erofs_emitter_free(struct erofs_emitter *e)
 {
-	const struct erofs_plan *p = e->p;
-	int r;
-
-	r = e->sink->swap(e->sink->arg, &e->buffer, 0);
-	if (r < 0)
-		return r;
-	put_headers(e);
-	for (uint32_t i = 0; i < p->nr_inodes; i++) {
-		r = put_inode(e, i);
-		if (r < 0)
-			return r;
-	}
-	r = pad_to(e, p->inodes_end);
-	if (!r)
-		r = put_shared_area(e);
-	if (!r)
-		r = pad_to(e, p->data_start);
-	for (uint32_t i = 0; !r && i < p->nr_spills; i++)
-		r = put_spill(e, &p->spill[i]);
-	if (r < 0)
-		return r;
-	assert(e->pos == p->size);
-	return flush(e);
+	if (!e)
+		return;
+	free(e->xattrs);
+	free(e->buffer);
+	free(e);
 }
 
-int erofs_emit(const struct erofs_plan *p, const struct erofs_sink *sink)
+const uint8_t *erofs_emit_piece(struct erofs_emitter *e, uint64_t nr, size_t *ret_size)
 {
-	struct emitter e = {.p = p, .sink = sink, .next_block = p->data_start / BLOCK_SIZE};
+	e->start = nr * EROFS_PIECE_SIZE;
+	e->end = MIN(e->start + EROFS_PIECE_SIZE, e->p->size);
+	memset(e->buffer + ROOM, 0, (size_t)(e->end - e->start));
+	e->pos = e->start;
+	if (!nr)
+		put_headers(e);
+	put_inodes(e, nr);
+	put_shared_area(e);
+	put_spills(e);
+	*ret_size = (size_t)(e->end - e->start);
+	return e->buffer + ROOM;
+}
+
+int erofs_emit(const struct erofs_plan *p,
+	       int (*write)(void *arg, const uint8_t *data, size_t size), void *arg)
+{
+	struct erofs_emitter *e cleanup(erofs_emitter) = NULL;
 	int r;
 
-	e.xattrs = (struct stored_xattr *)malloc(p->stored.max_nr * sizeof(*e.xattrs));
-	if (!e.xattrs)
-		return -ENOMEM;
-	r = emit(&e);
-	free(e.xattrs);
+	r = erofs_emitter_new(p, &e);
+	for (uint64_t i = 0; !r && i < erofs_plan_pieces(p); i++) {
+		size_t size;
+		const uint8_t *data = erofs_emit_piece(e, i, &size);
+
+		r = write(arg, data, size);
+	}
 	return r;
 }

@@ -11,10 +11,10 @@
 #define V2_INLINE_MAX  512
 #define V2_SYMLINK_MAX 1024
 
-/* Ceiling of an image: block numbers have 32 bits (image-format §8), and so have our slots. */
-#define IMAGE_MAX ((uint64_t)UINT32_MAX * SLOT_SIZE)
+/* image-format §8. */
+#define EXTERNAL_MAX (UINT64_C(1) << 53)
 
-static int refuse(struct cairn_error *err, int code, const struct node *n, const char *words)
+int plan_refuse(struct cairn_error *err, int code, const struct node *n, const char *words)
 {
 	char path[NODE_PATH_QUOTED_MAX];
 
@@ -23,53 +23,53 @@ static int refuse(struct cairn_error *err, int code, const struct node *n, const
 
 /* --- what the whole tree decides ---------------------------------------------------------------- */
 
-/* Version, smallest mtime and ACL flag (image-format §4.2, §4.6); limits that only an image has. */
-static int survey(struct erofs_plan *p, struct cairn_error *err)
+/* Limits that only an image has, when some inode is known to be above one. */
+static int check_limits(const struct erofs_plan *p, struct cairn_error *err)
 {
 	const struct tree *t = p->tree;
-	bool whiteout = false;
+	const bool v2 = p->format == CAIRN_FORMAT_V2;
 
-	p->build_time = INT64_MAX;
-	p->build_nsec = UINT32_MAX;
 	for (uint32_t i = 0; i < t->nr_entries; i++) {
 		const struct node *n = tree_entry(t, i);
 
 		if (node_is_link(n))
 			continue;
-		if (n->mtime < p->build_time ||
-		    (n->mtime == p->build_time && n->mtime_nsec < p->build_nsec)) {
-			p->build_time = n->mtime;
-			p->build_nsec = n->mtime_nsec;
-		}
-		if (node_is_whiteout(n))
-			whiteout = true;
-		if (p->format != CAIRN_FORMAT_V2) {
-			if (node_is_external(n) && n->size > UINT64_C(1) << 53)
-				return refuse(err, -EFBIG, n, "larger than 9007199254740992 bytes");
-			continue;
-		}
-		if (S_ISREG(n->mode) && n->flags & NODE_INLINE && n->size > V2_INLINE_MAX)
-			return refuse(
+		if (!v2 && node_is_external(n) && n->size > EXTERNAL_MAX)
+			return plan_refuse(err, -EFBIG, n, "larger than 9007199254740992 bytes");
+		if (v2 && S_ISREG(n->mode) && n->flags & NODE_INLINE && n->size > V2_INLINE_MAX)
+			return plan_refuse(
 				err, -EINVAL, n,
 				"more than 512 bytes of inline content, which V2 cannot hold");
-		if (S_ISLNK(n->mode) && n->size > V2_SYMLINK_MAX)
-			return refuse(err, -EINVAL, n,
-				      "a target of more than 1024 bytes, which V2 cannot hold");
+		if (v2 && S_ISLNK(n->mode) && n->size > V2_SYMLINK_MAX)
+			return plan_refuse(
+				err, -EINVAL, n,
+				"a target of more than 1024 bytes, which V2 cannot hold");
 	}
+	return 0;
+}
+
+/* Version, smallest mtime and ACL flag (image-format §4.2, §4.6). */
+static int survey(struct erofs_plan *p, struct cairn_error *err)
+{
+	const struct tree *t = p->tree;
+	const struct tree_facts *f = &t->facts;
 
 	if (p->format == CAIRN_FORMAT_AUTO)
-		p->format = whiteout || p->alg == CAIRN_SHA512 ? CAIRN_FORMAT_V1 : CAIRN_FORMAT_V0;
-	if (p->format == CAIRN_FORMAT_V2) {
-		p->build_time = 0;
-		p->build_nsec = 0;
-		return 0;
-	}
+		p->format = f->nr_whiteouts || p->alg == CAIRN_SHA512 ? CAIRN_FORMAT_V1
+								      : CAIRN_FORMAT_V0;
+	if (p->format == CAIRN_FORMAT_V2)
+		return f->max_inline > V2_INLINE_MAX || f->max_symlink > V2_SYMLINK_MAX
+			       ? check_limits(p, err)
+			       : 0;
+
+	p->build_time = f->oldest;
+	p->build_nsec = f->oldest_nsec;
 	for (uint32_t l = 0; l < t->nr_lists && !p->has_acl; l++)
 		for (uint32_t x = 0; x < t->lists[l]->nr; x++)
 			if (!strcmp(t->lists[l]->xattr[x]->name, "system.posix_acl_access") ||
 			    !strcmp(t->lists[l]->xattr[x]->name, "system.posix_acl_default"))
 				p->has_acl = true;
-	return 0;
+	return f->max_external > EXTERNAL_MAX ? check_limits(p, err) : 0;
 }
 
 /* The reference keeps a total of xattr bytes while it adds its marks, in an unsigned number that
@@ -79,6 +79,9 @@ static int check_marks(const struct erofs_plan *p, struct cairn_error *err)
 {
 	const struct stored *s = &p->stored;
 
+	/* Only these and their directories get marks. */
+	if (!p->tree->facts.nr_whiteouts)
+		return 0;
 	for (uint32_t i = 0; i < p->tree->nr_entries; i++) {
 		static const enum mark dir_marks[] = {MARK_WHITEOUTS, MARK_USER_WHITEOUTS,
 						      MARK_OPAQUE, MARK_USER_OPAQUE};
@@ -115,7 +118,7 @@ static int check_marks(const struct erofs_plan *p, struct cairn_error *err)
 			total += 7u + mark->name_len + mark->value_len + (nr ? 0u : 12u);
 			nr++;
 			if (total > XATTR_TOTAL_MAX)
-				return refuse(
+				return plan_refuse(
 					err, -ERANGE, n,
 					"has a longer value for an xattr that the image must set");
 		}
@@ -168,6 +171,7 @@ static int order_stubs(struct erofs_plan *p)
 static int order_breadth_first(struct erofs_plan *p)
 {
 	const struct tree *t = p->tree;
+	const uint32_t below = 1 + t->root->dir.nr; /* place of what is below the root's children */
 	int r;
 
 	r = order_stubs(p);
@@ -177,9 +181,18 @@ static int order_breadth_first(struct erofs_plan *p)
 	for (uint32_t i = 0; i < p->nr_root_children; i++)
 		if (!node_is_link(p->root_child[i]))
 			p->inode[p->nr_inodes++] = p->root_child[i];
-	for (uint32_t i = 1 + t->root->dir.nr; i < t->nr_entries; i++)
-		if (!node_is_link(t->entries[i]))
-			p->inode[p->nr_inodes++] = t->entries[i];
+	if (!t->facts.nr_links) {
+		memcpy(p->inode + p->nr_inodes, t->entries + below,
+		       (t->nr_entries - below) * sizeof(*p->inode));
+		p->nr_inodes += t->nr_entries - below;
+		return 0;
+	}
+	for (uint32_t i = below; i < t->nr_entries; i++) {
+		const struct node *n = tree_entry(t, i);
+
+		if (!node_is_link(n))
+			p->inode[p->nr_inodes++] = n;
+	}
 	return 0;
 }
 
@@ -200,102 +213,7 @@ static int order_depth_first(struct erofs_plan *p)
 	return 0;
 }
 
-/* --- shapes and places -------------------------------------------------------------------------- */
-
-static struct dir_shape shape_directory(const struct erofs_plan *p, const struct node *dir)
-{
-	struct dir_shape shape = {.nlink = 2};
-	struct dirent_iter it;
-	struct dirent d;
-	uint32_t used = 0;
-
-	dirent_iter_init(&it, p, dir);
-	while (dirent_iter_next(&it, &d)) {
-		uint32_t cost = DIRENT_SIZE + d.name_len;
-
-		if (used + cost > BLOCK_SIZE) {
-			shape.blocks++;
-			used = 0;
-		}
-		used += cost;
-	}
-	if (used > TAIL_MAX) {
-		shape.blocks++;
-		used = 0;
-	}
-	shape.tail = used;
-	for (uint32_t i = 0; i < dir->dir.nr; i++)
-		if (node_is_dir(p->tree->entries[dir->dir.first + i]))
-			shape.nlink++;
-	return shape;
-}
-
-static int add_spill(struct erofs_plan *p, uint32_t *capacity, uint32_t inode, uint32_t blocks)
-{
-	if (p->nr_spills == *capacity) {
-		uint32_t more = MAX(*capacity * 2, 64u);
-		struct spill *spill = (struct spill *)realloc(p->spill, more * sizeof(*spill));
-
-		if (!spill)
-			return -ENOMEM;
-		p->spill = spill;
-		*capacity = more;
-	}
-	p->spill[p->nr_spills++] = (struct spill){inode, blocks};
-	return 0;
-}
-
-static int place_all(struct erofs_plan *p, struct cairn_error *err)
-{
-	cleanup_free struct stored_xattr *xattrs = NULL;
-	uint32_t dirs = 0, spills = 0;
-	uint64_t pos = INODES_OFFSET, blocks = 0;
-
-	xattrs = (struct stored_xattr *)malloc(p->stored.max_nr * sizeof(*xattrs));
-	if (!xattrs)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < p->nr_inodes; i++) {
-		const struct node *n = plan_inode(p, i);
-		struct shape shape;
-
-		if (S_ISDIR(n->mode))
-			p->dir[dirs] = shape_directory(p, n);
-		plan_shape(p, n, &p->dir[dirs], xattrs, &shape);
-		dirs += S_ISDIR(n->mode);
-		if (shape.nr_xattrs &&
-		    (shape.head - (shape.extended ? EXTENDED_SIZE : COMPACT_SIZE) -
-		     XATTR_HEADER_SIZE) / 4 +
-				    1 >
-			    UINT16_MAX)
-			return refuse(err, -EINVAL, n, "too many bytes of xattrs for one inode");
-
-		pos = plan_place(p, n, pos, &shape);
-		if (pos > IMAGE_MAX)
-			return refuse(err, -EFBIG, n,
-				      "the image would be larger than its format allows");
-		p->nid[n->index] = (uint32_t)(pos / SLOT_SIZE);
-		pos += shape.head + shape.tail;
-		if (shape.blocks && add_spill(p, &spills, i, shape.blocks) < 0)
-			return -ENOMEM;
-		blocks += shape.blocks;
-	}
-
-	p->inodes_end = ROUND_UP(pos, (uint64_t)SLOT_SIZE);
-	p->data_start = ROUND_UP(p->inodes_end + p->stored.shared_size, (uint64_t)BLOCK_SIZE);
-	p->size = p->data_start + blocks * BLOCK_SIZE;
-	if (p->size > IMAGE_MAX)
-		return refuse(err, -EFBIG, p->tree->root,
-			      "the image would be larger than its format allows");
-	return 0;
-}
-
-static int count_directories(struct erofs_plan *p)
-{
-	for (uint32_t i = 0; i < p->tree->nr_entries; i++)
-		p->nr_dirs += node_is_dir(p->tree->entries[i]);
-	p->dir = (struct dir_shape *)malloc((p->nr_dirs + 1u) * sizeof(*p->dir));
-	return p->dir ? 0 : -ENOMEM;
-}
+/* --- all ------------------------------------------------------------------------------------- */
 
 static int make_plan(struct erofs_plan *p, struct cairn_error *err)
 {
@@ -324,14 +242,12 @@ static int make_plan(struct erofs_plan *p, struct cairn_error *err)
 		return -ENOMEM;
 	r = p->format == CAIRN_FORMAT_V2 ? order_depth_first(p) : order_breadth_first(p);
 	if (!r)
-		r = stored_share(&p->stored, p->nr_stubs);
-	if (!r)
-		r = count_directories(p);
-	return r < 0 ? r : place_all(p, err);
+		r = stored_share(&p->stored, p->nr_stubs, &p->team);
+	return r < 0 ? r : plan_place_all(p, err);
 }
 
-int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, struct erofs_plan **ret,
-		   struct cairn_error *err)
+int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, const struct team *team,
+		   struct erofs_plan **ret, struct cairn_error *err)
 {
 	struct erofs_plan *p cleanup(erofs_plan) = NULL;
 	int r;
@@ -342,6 +258,9 @@ int erofs_plan_new(const struct tree *tree, int format, enum cairn_alg alg, stru
 	p->tree = tree;
 	p->format = format;
 	p->alg = alg;
+	p->team = *team;
+	/* All of them together are a small part of the image. */
+	p->dir_marks = p->spills = p->checkpoints = BUF_INIT(SIZE_MAX);
 	r = make_plan(p, err);
 	if (r == -ENOMEM)
 		return error_errno(err, r, "plan the image");
@@ -362,7 +281,9 @@ void erofs_plan_free(struct erofs_plan *p)
 	free(p->stub);
 	free(p->root_child);
 	free(p->dir);
-	free(p->spill);
+	buf_fini(&p->dir_marks);
+	buf_fini(&p->spills);
+	buf_fini(&p->checkpoints);
 	free(p);
 }
 

@@ -51,6 +51,24 @@ bool dirent_iter_next(struct dirent_iter *it, struct dirent *ret)
 	return true;
 }
 
+uint32_t dirent_iter_block(const struct dirent_iter *it, uint32_t *ret_used)
+{
+	struct dirent_iter ahead = *it;
+	struct dirent d;
+	uint32_t nr = 0, used = 0;
+
+	while (dirent_iter_next(&ahead, &d)) {
+		uint32_t cost = DIRENT_SIZE + d.name_len;
+
+		if (used + cost > BLOCK_SIZE)
+			break;
+		used += cost;
+		nr++;
+	}
+	*ret_used = used;
+	return nr;
+}
+
 /* The smallest power of two that holds the size, within the format's limits. */
 uint32_t plan_chunk_format(const struct erofs_plan *p, const struct node *n)
 {
@@ -71,16 +89,13 @@ uint32_t plan_chunks(const struct erofs_plan *p, const struct node *n)
 	return (uint32_t)(((n->size - 1) >> bits) + 1);
 }
 
-static uint32_t xattr_size(const struct erofs_plan *p, const struct node *n,
-			   const struct stored_xattr *x, uint32_t nr)
+static uint32_t entries_size(const struct stored *s, const struct node *n,
+			     const struct stored_xattr *x, uint32_t nr)
 {
-	uint32_t max = p->format == CAIRN_FORMAT_V2 ? 255 : XATTR_SHARED_MAX;
-	uint32_t size = XATTR_HEADER_SIZE, nr_shared = 0;
+	uint32_t max = stored_refs_max(s), nr_shared = 0, size = 0;
 
-	if (!nr)
-		return 0;
 	for (uint32_t i = 0; i < nr; i++) {
-		if (nr_shared < max && stored_shared_at(&p->stored, n, &x[i]) != NOT_SHARED) {
+		if (nr_shared < max && stored_shared_at(s, n, &x[i]) != NOT_SHARED) {
 			nr_shared++;
 			size += 4;
 		} else {
@@ -88,6 +103,21 @@ static uint32_t xattr_size(const struct erofs_plan *p, const struct node *n,
 		}
 	}
 	return size;
+}
+
+/* The number of xattrs of @n, and their bytes with the header; 0 for none. */
+static uint32_t xattrs_size(const struct erofs_plan *p, const struct node *n,
+			    struct stored_xattr *scratch, uint32_t *ret_nr)
+{
+	uint32_t size;
+
+	if (plan_is_stub(p, n))
+		*ret_nr = stored_stub_xattrs(&p->stored, scratch);
+	else if (stored_size(&p->stored, n, ret_nr, &size))
+		return *ret_nr ? XATTR_HEADER_SIZE + size : 0;
+	else
+		*ret_nr = stored_xattrs(&p->stored, n, scratch);
+	return *ret_nr ? XATTR_HEADER_SIZE + entries_size(&p->stored, n, scratch, *ret_nr) : 0;
 }
 
 /* The size that takes part in choosing the record (image-format §2): a special file's recorded size
@@ -102,28 +132,31 @@ static bool needs_extended(const struct erofs_plan *p, const struct node *n, uin
 }
 
 void plan_shape(const struct erofs_plan *p, const struct node *n, const struct dir_shape *dir,
-		struct stored_xattr *xattrs, struct shape *ret)
+		struct stored_xattr *scratch, struct shape *ret)
 {
 	uint64_t recorded = n->size;
+	uint32_t xattrs;
 
 	*ret = (struct shape){.nlink = p->nlink ? p->nlink[n->index] : n->nlink};
-	ret->nr_xattrs = plan_is_stub(p, n) ? stored_stub_xattrs(&p->stored, xattrs)
-					    : stored_xattrs(&p->stored, n, xattrs);
+	xattrs = xattrs_size(p, n, scratch, &ret->nr_xattrs);
 
 	switch (n->mode & S_IFMT) {
 	case S_IFDIR:
 		ret->blocks = dir->blocks;
 		ret->tail = dir->tail;
 		ret->nlink = dir->nlink;
+		ret->is_inline = dir->tail;
 		recorded = ret->size = (uint64_t)dir->blocks * BLOCK_SIZE + dir->tail;
 		break;
 	case S_IFLNK:
 		ret->size = n->size;
 		ret->tail = (uint32_t)n->size;
+		ret->is_inline = ret->is_symlink = true;
 		break;
 	case S_IFREG:
 		ret->size = n->size;
 		if (n->flags & NODE_INLINE) {
+			ret->is_inline = true;
 			ret->blocks = (uint32_t)n->size / BLOCK_SIZE;
 			ret->tail = (uint32_t)n->size % BLOCK_SIZE;
 			if (ret->tail > TAIL_MAX && p->format != CAIRN_FORMAT_V2) {
@@ -139,14 +172,13 @@ void plan_shape(const struct erofs_plan *p, const struct node *n, const struct d
 			recorded = 0;
 	}
 	ret->extended = needs_extended(p, n, recorded, ret->nlink);
-	ret->head = (ret->extended ? EXTENDED_SIZE : COMPACT_SIZE) +
-		    xattr_size(p, n, xattrs, ret->nr_xattrs);
+	ret->head = (ret->extended ? EXTENDED_SIZE : COMPACT_SIZE) + xattrs;
 }
 
 /* Kernels before 6.12 refuse an inline symlink that crosses a block, so none does. */
 static uint64_t place_symlink(uint64_t pos, struct shape *shape)
 {
-	uint64_t total = shape->head + shape->size;
+	uint64_t total = shape->head + shape->tail;
 
 	if (total >= BLOCK_SIZE) {
 		shape->blocks = 1;
@@ -159,29 +191,26 @@ static uint64_t place_symlink(uint64_t pos, struct shape *shape)
 
 /* erofs-variants §5: the data after an inode begins just behind a block boundary when it would cross
  * one, also when it would end on one. */
-static uint64_t place_v2(const struct node *n, uint64_t pos, const struct shape *shape)
+static uint64_t place_v2(uint64_t pos, const struct shape *shape)
 {
 	uint64_t head_end = pos + shape->head;
-	bool is_inline =
-		S_ISLNK(n->mode) || n->flags & NODE_INLINE || (S_ISDIR(n->mode) && shape->tail);
 
-	if (is_inline &&
-	    (head_end - 1) / BLOCK_SIZE != (head_end + shape->size % BLOCK_SIZE) / BLOCK_SIZE) {
+	if (shape->is_inline &&
+	    (head_end - 1) / BLOCK_SIZE != (head_end + shape->tail) / BLOCK_SIZE) {
 		pos += BLOCK_SIZE - (head_end - 1) % BLOCK_SIZE;
 		pos = ROUND_UP(pos, (uint64_t)SLOT_SIZE);
 	}
 	return pos;
 }
 
-uint64_t plan_place(const struct erofs_plan *p, const struct node *n, uint64_t pos,
-		    struct shape *shape)
+uint64_t plan_place(const struct erofs_plan *p, uint64_t pos, struct shape *shape)
 {
 	uint64_t room, moved;
 
 	pos = ROUND_UP(pos, (uint64_t)SLOT_SIZE);
 	if (p->format == CAIRN_FORMAT_V2)
-		return place_v2(n, pos, shape);
-	if (S_ISLNK(n->mode))
+		return place_v2(pos, shape);
+	if (shape->is_symlink)
 		return place_symlink(pos, shape);
 
 	room = BLOCK_SIZE - (pos + shape->head) % BLOCK_SIZE;

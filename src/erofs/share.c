@@ -4,11 +4,10 @@
  * (image-format §5.2).
  *
  * Pairs of the tree are counted by their numbers. Metacopy and redirect, different for almost every
- * file, are not made into pairs: files that have the same digest or object path are found by one
- * pass over a hash table of nodes.
+ * file, are not made into pairs: files that have the same digest or object path are found by their
+ * hashes (groups.c).
  */
 #include <errno.h>
-#include <xxhash.h>
 
 #include "base/bytes.h"
 #include "base/hex.h"
@@ -16,207 +15,38 @@
 
 /* --- counting pairs -------------------------------------------------------------------------- */
 
+/* An inode with more than its list: counted pair by pair. */
+static void count_marked(struct stored *s, const struct node *n, uint32_t *list_use,
+			 struct stored_xattr *scratch)
+{
+	uint32_t nr = stored_xattrs(s, n, scratch);
+
+	if (n->xattrs)
+		list_use[n->xattrs->id]--;
+	for (uint32_t x = 0; x < nr; x++)
+		s->pair_use[scratch[x].pair]++;
+}
+
+/* @list_use: how many inodes have each list. */
 static void count_pairs(struct stored *s, uint32_t *list_use, struct stored_xattr *scratch,
 			uint32_t stubs)
 {
 	const struct tree *t = s->tree;
+	bool marks = s->format != CAIRN_FORMAT_V2 && t->facts.nr_whiteouts;
 
-	for (uint32_t i = 0; i < t->nr_entries; i++) {
+	count_marked(s, t->root, list_use, scratch);
+	for (uint32_t i = 1; marks && i < t->nr_entries; i++) {
 		const struct node *n = tree_entry(t, i);
-		uint32_t nr;
 
-		if (node_is_link(n))
-			continue;
-		if (i && !node_is_whiteout(n) && !(S_ISDIR(n->mode) && stored_is_marked(s, n))) {
-			if (n->xattrs)
-				list_use[n->xattrs->id]++;
-			continue;
-		}
-		nr = stored_xattrs(s, n, scratch);
-		for (uint32_t x = 0; x < nr; x++)
-			s->pair_use[scratch[x].pair]++;
+		if (!node_is_link(n) &&
+		    (node_is_whiteout(n) || (S_ISDIR(n->mode) && stored_is_marked(s, n))))
+			count_marked(s, n, list_use, scratch);
 	}
 	for (uint32_t l = 0; l < t->nr_lists; l++)
 		for (uint32_t x = 0; x < t->lists[l]->nr; x++)
 			s->pair_use[t->lists[l]->xattr[x]->id] += list_use[l];
 	if (stubs && stored_stub_xattrs(s, scratch))
 		s->pair_use[scratch[0].pair] += stubs;
-}
-
-/* --- files with the same value ------------------------------------------------------------------ */
-
-/* What a file's metacopy or redirect is made of. */
-struct key {
-	const void *data;
-	size_t size;
-	uint64_t hash;
-};
-
-typedef struct key (*key_fn)(const struct stored *s, const struct node *n,
-			     char buf[OBJECT_PATH_MAX]);
-
-static struct key digest_key(const struct stored *s, const struct node *n,
-			     char buf[OBJECT_PATH_MAX])
-{
-	const uint8_t *digest = node_digest(n, s->alg);
-
-	(void)buf;
-	if (!digest)
-		return (struct key){"", 0, 0};
-	/* A digest is its own hash; a hostile one only makes this slow for its author. */
-	return (struct key){digest, cairn_digest_size(s->alg), get_le64(digest)};
-}
-
-static struct key payload_key(const struct stored *s, const struct node *n,
-			      char buf[OBJECT_PATH_MAX])
-{
-	const char *payload = stored_payload(s, n, buf);
-	size_t len = payload ? strlen(payload) : 0;
-
-	return (struct key){payload, len, len ? XXH3_64bits(payload, len) : 0};
-}
-
-struct slot {
-	uint32_t tag;
-	uint32_t node; /* 1 + index, 0: free */
-};
-
-static int new_group(struct stored_groups *g, uint32_t *capacity, uint32_t node)
-{
-	if (g->nr + 1 >= *capacity) {
-		uint32_t more = MAX(*capacity * 2, 64u);
-		uint32_t *first = (uint32_t *)realloc(g->first, more * sizeof(*first));
-
-		if (!first)
-			return -ENOMEM;
-		g->first = first;
-		*capacity = more;
-	}
-	g->first[++g->nr] = node;
-	return 0;
-}
-
-/* A file on its way into the table: looked up some files later, when its slot has been fetched. */
-struct pending {
-	const struct node *node;
-	uint64_t hash;
-};
-
-#define PENDING 16
-
-static int put_in_group(const struct stored *s, key_fn key_of, struct slot *slots, size_t mask,
-			const struct pending *p, struct stored_groups *g, uint32_t *capacity)
-{
-	uint32_t tag = (uint32_t)(p->hash >> 32), index = p->node->index;
-	char buf[OBJECT_PATH_MAX], other_buf[OBJECT_PATH_MAX];
-	size_t at;
-
-	for (at = p->hash & mask; slots[at].node; at = (at + 1) & mask) {
-		uint32_t same = slots[at].node - 1;
-		struct key key, other;
-
-		if (slots[at].tag != tag)
-			continue;
-		key = key_of(s, p->node, buf);
-		other = key_of(s, s->tree->entries[same], other_buf);
-		if (other.size != key.size || memcmp(other.data, key.data, key.size))
-			continue;
-		if (!g->of[same]) {
-			if (new_group(g, capacity, same) < 0)
-				return -ENOMEM;
-			g->of[same] = g->nr;
-		}
-		g->of[index] = g->of[same];
-		return 0;
-	}
-	slots[at] = (struct slot){tag, index + 1};
-	return 0;
-}
-
-static int group_all(const struct stored *s, key_fn key_of, struct slot *slots, size_t mask,
-		     struct stored_groups *g)
-{
-	const struct tree *t = s->tree;
-	struct pending ring[PENDING] = {{0}};
-	uint32_t capacity = 0, nr = 0;
-
-	for (uint32_t i = 1; i < t->nr_entries; i++) {
-		const struct node *n = tree_entry(t, i);
-		struct pending *p = &ring[nr % PENDING];
-		char buf[OBJECT_PATH_MAX];
-		struct key key;
-
-		if (!node_is_external(n))
-			continue;
-		key = key_of(s, n, buf);
-		if (!key.data)
-			continue;
-		if (p->node && put_in_group(s, key_of, slots, mask, p, g, &capacity) < 0)
-			return -ENOMEM;
-		*p = (struct pending){n, key.hash};
-		__builtin_prefetch(&slots[key.hash & mask], 1);
-		nr++;
-	}
-	for (uint32_t i = 0; i < PENDING; i++, nr++) {
-		const struct pending *p = &ring[nr % PENDING];
-
-		if (p->node && put_in_group(s, key_of, slots, mask, p, g, &capacity) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int group_by(const struct stored *s, key_fn key_of, uint32_t nr_external,
-		    struct stored_groups *g)
-{
-	struct arena scratch;
-	struct slot *slots;
-	size_t mask = 15;
-	int r = -ENOMEM;
-
-	while (mask < (size_t)nr_external * 2)
-		mask = mask * 2 + 1;
-	/* An arena of its own, because a new one is cleared and has large pages. */
-	arena_init(&scratch);
-	slots = (struct slot *)arena_alloc(&scratch, (mask + 1) * sizeof(*slots));
-	g->of = (uint32_t *)calloc(s->tree->nr_entries, sizeof(*g->of));
-	if (slots && g->of)
-		r = group_all(s, key_of, slots, mask, g);
-	arena_fini(&scratch);
-	return r;
-}
-
-/* When every path is made from its digest, files share their path when they share their digest. */
-static int find_groups(struct stored *s)
-{
-	const struct tree *t = s->tree;
-	uint32_t nr = 0, other_paths = 0;
-	int r;
-
-	for (uint32_t i = 1; i < t->nr_entries; i++) {
-		const struct node *n = tree_entry(t, i);
-
-		if (!node_is_external(n))
-			continue;
-		nr++;
-		if (!stored_has_object_path(s, n))
-			other_paths++;
-	}
-	r = group_by(s, digest_key, nr, &s->metacopy_groups);
-	if (r < 0)
-		return r;
-	if (other_paths)
-		return group_by(s, payload_key, nr, &s->redirect_groups);
-
-	s->redirect_groups = s->metacopy_groups;
-	s->redirect_groups.first =
-		(uint32_t *)malloc((s->redirect_groups.nr + 1u) * sizeof(uint32_t));
-	if (!s->redirect_groups.first)
-		return -ENOMEM;
-	if (s->redirect_groups.nr)
-		memcpy(s->redirect_groups.first, s->metacopy_groups.first,
-		       (s->redirect_groups.nr + 1u) * sizeof(uint32_t));
-	return 0;
 }
 
 /* --- the shared area ------------------------------------------------------------------------------ */
@@ -344,19 +174,37 @@ char *stored_value(const struct stored *s, const struct node *n, const struct st
 	return out + x->value_len;
 }
 
-int stored_share(struct stored *s, uint32_t stubs)
+/* What of each list is shared, so that the size of most inodes follows without looking at pairs. */
+static void measure_lists(struct stored *s)
+{
+	for (uint32_t l = 0; l < s->tree->nr_lists; l++) {
+		struct stored_list *list = s->lists[l];
+
+		for (uint32_t i = 0; i < list->nr; i++) {
+			const struct stored_xattr *x = &list->xattr[i];
+
+			if (s->pair_use[x->pair] != NOT_SHARED)
+				list->nr_shared++;
+			else
+				list->own_size += stored_entry_size(x->suffix_len, x->value_len);
+		}
+	}
+}
+
+int stored_share(struct stored *s, uint32_t stubs, const struct team *team)
 {
 	cleanup_free uint32_t *list_use = NULL;
 	cleanup_free struct stored_xattr *scratch = NULL;
 	uint64_t size = 0, nr;
 	int r;
 
-	list_use = (uint32_t *)calloc(MAX(s->tree->nr_lists, 1u), sizeof(*list_use));
+	list_use = (uint32_t *)malloc(MAX(s->tree->nr_lists, 1u) * sizeof(*list_use));
 	scratch = (struct stored_xattr *)malloc(s->max_nr * sizeof(*scratch));
 	if (!list_use || !scratch)
 		return -ENOMEM;
+	memcpy(list_use, s->tree->list_use, s->tree->nr_lists * sizeof(*list_use));
 	count_pairs(s, list_use, scratch, stubs);
-	r = find_groups(s);
+	r = stored_group(s, team);
 	if (r < 0)
 		return r;
 
@@ -382,5 +230,6 @@ int stored_share(struct stored *s, uint32_t stubs)
 			return -EFBIG;
 	}
 	s->shared_size = (uint32_t)size;
+	measure_lists(s);
 	return 0;
 }

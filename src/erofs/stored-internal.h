@@ -42,6 +42,8 @@ struct stored_list {
 	uint32_t nr;
 	uint32_t before_metacopy;
 	uint32_t before_redirect;
+	uint32_t nr_shared; /* after stored_share(): of them, those in the shared area … */
+	uint32_t own_size;  /* … and bytes of the entries of the others */
 	struct stored_xattr xattr[];
 };
 
@@ -95,7 +97,10 @@ int stored_init(struct stored *s, const struct tree *t, int format, enum cairn_a
 void stored_fini(struct stored *s);
 
 /* Finds what is shared. @stubs: how many stubs the root gets. */
-int stored_share(struct stored *s, uint32_t stubs);
+int stored_share(struct stored *s, uint32_t stubs, const struct team *team);
+
+/* Finds the files that have the same metacopy, or the same redirect. Returns 0 or -ENOMEM. */
+int stored_group(struct stored *s, const struct team *team);
 
 /* Whether the file's object path follows from its digest: in V2 it always does (erofs-variants §1). */
 static inline bool stored_has_object_path(const struct stored *s, const struct node *n)
@@ -111,6 +116,11 @@ const char *stored_payload(const struct stored *s, const struct node *n, char bu
 /* The xattrs of inode @n in the order in which they are stored, into @out (max_nr of them).
  * Returns their number. */
 uint32_t stored_xattrs(const struct stored *s, const struct node *n, struct stored_xattr *out);
+
+/* Their number, and the bytes of their entries and references. Returns false when that takes
+ * stored_xattrs() to know. */
+bool stored_size(const struct stored *s, const struct node *n, uint32_t *ret_nr,
+		 uint32_t *ret_size);
 
 /* Writes the value of @x, which stored_xattrs() gave for @n, to @out. Returns its end. */
 char *stored_value(const struct stored *s, const struct node *n, const struct stored_xattr *x,
@@ -129,6 +139,12 @@ static inline uint32_t stored_shared_at(const struct stored *s, const struct nod
 		return s->pair_use[x->pair];
 	g = x->pair == PAIR_METACOPY ? &s->metacopy_groups : &s->redirect_groups;
 	return g->nr && g->of[n->index] ? g->place[g->of[n->index]] : NOT_SHARED;
+}
+
+/* References to the shared area that one inode may have. */
+static inline uint32_t stored_refs_max(const struct stored *s)
+{
+	return s->format == CAIRN_FORMAT_V2 ? UINT8_MAX : XATTR_SHARED_MAX;
 }
 
 static inline bool stored_is_marked(const struct stored *s, const struct node *dir)

@@ -117,7 +117,7 @@ static void number_marks(struct stored *s)
 /* Only V0 and V1 turn whiteouts into files and mark their directories. */
 static void find_marked(struct stored *s)
 {
-	if (s->format == CAIRN_FORMAT_V2)
+	if (s->format == CAIRN_FORMAT_V2 || !s->tree->facts.nr_whiteouts)
 		return;
 	for (uint32_t i = 1; i < s->tree->nr_entries; i++) {
 		const struct node *n = tree_entry(s->tree, i);
@@ -217,11 +217,28 @@ const char *stored_payload(const struct stored *s, const struct node *n, char bu
 	return buf;
 }
 
+/* Length of the redirect's value, 0: there is none. */
+static uint32_t redirect_len(const struct stored *s, const struct node *n)
+{
+	if (stored_has_object_path(s, n))
+		return 2 + 2 * (uint32_t)cairn_digest_size(s->alg);
+	if (n->file.payload && *n->file.payload)
+		return 1 + (uint32_t)strlen(n->file.payload);
+	return 0;
+}
+
+static uint32_t metacopy_len(const struct stored *s, const struct node *n)
+{
+	if (!node_digest(n, s->alg))
+		return 0;
+	return METACOPY_HEADER_SIZE + (uint32_t)cairn_digest_size(s->alg);
+}
+
 uint32_t stored_xattrs(const struct stored *s, const struct node *n, struct stored_xattr *out)
 {
 	static const struct stored_list none = {0};
 	const struct stored_list *l = n->xattrs ? s->lists[n->xattrs->id] : &none;
-	uint32_t nr = l->before_metacopy;
+	uint32_t nr = l->before_metacopy, len;
 
 	if (!node_is_external(n)) {
 		memcpy(out, l->xattr, l->nr * sizeof(*out));
@@ -230,22 +247,52 @@ uint32_t stored_xattrs(const struct stored *s, const struct node *n, struct stor
 
 	memcpy(out, l->xattr, nr * sizeof(*out));
 	out[nr] = s->metacopy;
-	if (node_digest(n, s->alg))
-		out[nr].value_len = METACOPY_HEADER_SIZE + (uint32_t)cairn_digest_size(s->alg);
-	nr++;
+	out[nr++].value_len = metacopy_len(s, n);
 	memcpy(out + nr, l->xattr + l->before_metacopy,
 	       (l->before_redirect - l->before_metacopy) * sizeof(*out));
 	nr += l->before_redirect - l->before_metacopy;
-	if (stored_has_object_path(s, n)) {
+	len = redirect_len(s, n);
+	if (len) {
 		out[nr] = s->redirect;
-		out[nr++].value_len = 2 + 2 * (uint32_t)cairn_digest_size(s->alg);
-	} else if (n->file.payload && *n->file.payload) {
-		out[nr] = s->redirect;
-		out[nr++].value_len = 1 + (uint32_t)strlen(n->file.payload);
+		out[nr++].value_len = len;
 	}
 	memcpy(out + nr, l->xattr + l->before_redirect,
 	       (l->nr - l->before_redirect) * sizeof(*out));
 	return nr + l->nr - l->before_redirect;
+}
+
+/* Only these differ from their list in more than metacopy and redirect. */
+static bool has_marks(const struct stored *s, const struct node *n)
+{
+	if (s->format == CAIRN_FORMAT_V2)
+		return false;
+	return !n->parent || node_is_whiteout(n) || (S_ISDIR(n->mode) && stored_is_marked(s, n));
+}
+
+bool stored_size(const struct stored *s, const struct node *n, uint32_t *ret_nr, uint32_t *ret_size)
+{
+	static const struct stored_list none = {0};
+	const struct stored_list *l = n->xattrs ? s->lists[n->xattrs->id] : &none;
+	uint32_t nr = l->nr, nr_shared = l->nr_shared, size = l->own_size, len;
+
+	if (has_marks(s, n))
+		return false;
+	if (node_is_external(n)) {
+		nr++;
+		if (stored_shared_at(s, n, &s->metacopy) != NOT_SHARED)
+			nr_shared++;
+		else
+			size += stored_entry_size(s->metacopy.suffix_len, metacopy_len(s, n));
+		len = redirect_len(s, n);
+		nr += len != 0;
+		if (len && stored_shared_at(s, n, &s->redirect) != NOT_SHARED)
+			nr_shared++;
+		else if (len)
+			size += stored_entry_size(s->redirect.suffix_len, len);
+	}
+	*ret_nr = nr;
+	*ret_size = 4 * nr_shared + size;
+	return nr_shared <= stored_refs_max(s);
 }
 
 uint32_t stored_stub_xattrs(const struct stored *s, struct stored_xattr *out)

@@ -98,7 +98,7 @@ static int failed(int code, const char *what, const char *target, const char *wo
 
 static void mount_words(const struct cairn_fuse_options *o, char *out, size_t size)
 {
-	char name[64] = "cairn";
+	char name[160] = "cairn"; /* "composefs:" and the longest digest */
 
 	/* Commas part the options, and what is escaped looks different in the mount table. */
 	if (o->name && strlen(o->name) < sizeof(name) && !strpbrk(o->name, ",\\"))

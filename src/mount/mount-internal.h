@@ -37,6 +37,7 @@ struct mount_plan {
 	bool acl;           /* the image may hold ACLs */
 	bool hides_objects; /* the image has stubs over the names in an object directory */
 	bool verity;        /* overlayfs gets verity=require */
+	bool user;          /* names come from a server of ours, attributes are user.overlay.* */
 	struct stat before; /* the image, before anything in it was read */
 	char source[SOURCE_MAX];
 
@@ -46,12 +47,18 @@ struct mount_plan {
 
 /* --- plan.c ---------------------------------------------------------------------------------- */
 
+enum plan_kind {
+	PLAN_STACK, /* EROFS and overlayfs */
+	PLAN_ALONE, /* EROFS without contents */
+	PLAN_USER,  /* a server of ours and overlayfs */
+};
+
 /* Checks the options and the image, opens the directories, measures, probes the stores, and has
- * checked what is to be checked. @alone: the image without contents. @checker: may be NULL.
+ * checked what is to be checked. @checker: may be NULL.
  * @p: to be finished with plan_fini() also after a failure. Returns 0 or the errors of
  * cairn_mount(). */
 int plan_init(struct mount_plan *p, int image_fd, const struct cairn_mount_options *options,
-	      const struct mount_checker *checker, bool alone, struct cairn_error *err);
+	      const struct mount_checker *checker, enum plan_kind kind, struct cairn_error *err);
 void plan_fini(struct mount_plan *p);
 
 /* The absolute path of a descriptor, on the heap; NULL: it has none, or there is no memory. */
@@ -81,6 +88,14 @@ bool overlay_is_old(int fs);
 /* Whether overlayfs of this kernel knows verity=require. Returns 1, 0 or a negative errno. */
 int overlay_takes_verity(struct cairn_error *err);
 
+/* Whether it takes data-only layers with userxattr from who may mount here, and verity=require with
+ * them (@verity), tried with empty directories. Returns 1, 0 or a negative errno. */
+int overlay_takes_user(bool verity, struct cairn_error *err);
+
+/* Whether this process may mount in its namespace; and EROFS: 0 or a negative errno, -EPERM: may not. */
+bool may_mount(void);
+int may_mount_erofs(struct cairn_error *err);
+
 /* Whether the objects in the object directory open at @store have fs-verity, as far as a few of them
  * tell. An empty store has no object without it. */
 bool objects_have_verity(int store);
@@ -103,6 +118,9 @@ int statfs_mount(const struct mount_plan *p, int image, struct cairn_error *err)
  * @ret_way: the enum mount_way that made it. */
 int overlay_mount(const struct mount_plan *p, int image, unsigned int ways, unsigned int *ret_way,
 		  struct cairn_error *err);
+
+/* The same with userxattr over the mount @names, which has user.overlay.* attributes. */
+int overlay_mount_user(const struct mount_plan *p, int names, struct cairn_error *err);
 
 /* --- layers.c -------------------------------------------------------------------------------- */
 

@@ -96,7 +96,7 @@ int mount_open(int image_fd, const struct cairn_mount_options *options,
 	struct mount_plan plan;
 	int r;
 
-	r = plan_init(&plan, image_fd, options, checker, false, err);
+	r = plan_init(&plan, image_fd, options, checker, PLAN_STACK, err);
 	if (r == 0)
 		r = open_stack(&plan, ways, err);
 	if (r >= 0 && ret)
@@ -115,7 +115,7 @@ int mount_open_image(int image_fd, const struct cairn_mount_options *options,
 	struct mount_plan plan;
 	int r;
 
-	r = plan_init(&plan, image_fd, options, checker, true, err);
+	r = plan_init(&plan, image_fd, options, checker, PLAN_ALONE, err);
 	if (r == 0)
 		r = image = open_image(&plan, err);
 	if (r >= 0 && attrs)
@@ -124,6 +124,32 @@ int mount_open_image(int image_fd, const struct cairn_mount_options *options,
 		*ret = plan.facts;
 	plan_fini(&plan);
 	return r < 0 ? r : take_fd(&image);
+}
+
+int mount_open_user(int image_fd, const struct cairn_mount_options *options,
+		    const struct mount_checker *checker, mount_names_fn names, void *arg,
+		    struct cairn_mount_result *ret, struct cairn_error *err)
+{
+	/* What users mount has no power over others, as with fusermount3(1). */
+	unsigned long long attrs =
+		mount_attrs(options->flags) | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	cleanup_fd int overlay = -1;
+	cleanup_fd int mnt = -1;
+	struct mount_plan plan;
+	int r;
+
+	r = plan_init(&plan, image_fd, options, checker, PLAN_USER, err);
+	if (r == 0)
+		r = mnt = names(arg, &plan.facts, plan.source, err);
+	if (r >= 0)
+		r = overlay = overlay_mount_user(&plan, mnt, err);
+	if (r >= 0)
+		r = mount_set_attrs(overlay, attrs, err);
+	plan.facts.detached = 1;
+	if (r >= 0 && ret)
+		*ret = plan.facts;
+	plan_fini(&plan);
+	return r < 0 ? r : take_fd(&overlay);
 }
 
 int mount_image(int image_fd, const char *target, const struct cairn_mount_options *options,
@@ -147,7 +173,7 @@ int mount_layers(int image_fd, const struct cairn_mount_options *options,
 	struct mount_plan plan;
 	int r;
 
-	r = plan_init(&plan, image_fd, options, checker, false, err);
+	r = plan_init(&plan, image_fd, options, checker, PLAN_STACK, err);
 	if (r == 0)
 		r = layers_tell(&plan, fn, arg, err);
 	if (r == 0 && ret)

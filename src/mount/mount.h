@@ -3,7 +3,7 @@
 #ifndef MOUNT_MOUNT_H
 #define MOUNT_MOUNT_H
 
-#include <cairn/mount.h>
+#include <cairn/features.h>
 
 #include "base/error.h"
 
@@ -45,6 +45,15 @@ int mount_open(int image_fd, const struct cairn_mount_options *options,
 int mount_open_image(int image_fd, const struct cairn_mount_options *options,
 		     const struct mount_checker *checker, struct cairn_mount_result *ret,
 		     struct cairn_error *err);
+/* The overlay over a mount that is served by a process of ours, for who may not mount EROFS. @names: makes
+ * that mount (detached; its descriptor is this function's to close) for an image of which @facts are
+ * known, digest and state above all. */
+typedef int (*mount_names_fn)(void *arg, const struct cairn_mount_result *facts, const char *source,
+			      struct cairn_error *err);
+int mount_open_user(int image_fd, const struct cairn_mount_options *options,
+		    const struct mount_checker *checker, mount_names_fn names, void *arg,
+		    struct cairn_mount_result *ret, struct cairn_error *err);
+
 int mount_layers(int image_fd, const struct cairn_mount_options *options,
 		 const struct mount_checker *checker, cairn_layer_fn fn, void *arg,
 		 struct cairn_mount_result *ret, struct cairn_error *err);
@@ -52,6 +61,18 @@ int mount_list(cairn_mounted_fn fn, void *arg, struct cairn_error *err);
 
 /* The same of the table @text, as /proc/self/mountinfo has it; it is changed. */
 int mount_list_text(char *text, cairn_mounted_fn fn, void *arg);
+
+/* The part of cairn_features_probe() that is about mounts and stores. @image: a small one on the file
+ * system of the first store, -1: none. @userns: a user namespace, -1: none. */
+void features_probe(int image, int userns, const int *objects, size_t nr, struct cairn_features *f);
+
+/* What a process in a new user namespace can do: adds it to @f, and gives the namespace. Returns a
+ * descriptor, or -1 where none can be made. */
+int features_probe_user(struct cairn_features *f);
+
+/* cairn_backend_choose(). @fuse: it can be mounted by this process. */
+enum cairn_backend backend_choose(const struct cairn_mount_options *options, bool fuse,
+				  enum cairn_state *state);
 
 /* cairn_umount(), which see. */
 int mount_remove(const char *target, unsigned int flags, struct cairn_error *err);

@@ -31,10 +31,14 @@ static int open_context(const struct mount_plan *p, struct cairn_error *err)
 		return error_set(err, LACKING, CAIRN_ERROR_UNSUPPORTED,
 				 "this kernel takes no layers one by one");
 
+	/* With userxattr a data-only layer is enough for redirects to be followed, and the two options
+	 * are refused. */
 	r = fs_set_string(fs, "source", p->source, err);
-	if (r == 0)
+	if (r == 0 && p->user)
+		r = fs_set_flag(fs, "userxattr", err);
+	if (r == 0 && !p->user)
 		r = fs_set_string(fs, "metacopy", "on", err);
-	if (r == 0)
+	if (r == 0 && !p->user)
 		r = fs_set_string(fs, "redirect_dir", "on", err);
 	if (r == 0 && p->verity)
 		r = fs_set_string(fs, "verity", "require", err);
@@ -105,6 +109,30 @@ static int mount_by_descriptor(const struct mount_plan *p, int image, struct cai
 		return r == -EINVAL ? LACKING : r;
 
 	return fs_mount(fs, 0, err);
+}
+
+int overlay_mount_user(const struct mount_plan *p, int names, struct cairn_error *err)
+{
+	cleanup_fd int fs = -1;
+	int r;
+
+	kernel_log_skip(p->log);
+	fs = open_context(p, err);
+	if (fs < 0)
+		r = fs;
+	else
+		r = fs_set_fd(fs, "lowerdir+", names, err);
+	if (r == 0)
+		r = set_dirs_by_fd(p, fs, err);
+	if (r == 0)
+		r = fs_create(fs, err);
+	if (r == 0)
+		r = fs_mount(fs, 0, err);
+	if (r < 0) {
+		error_prepend(err, "overlayfs");
+		plan_add_kernel_words(p, "overlayfs", err);
+	}
+	return r;
 }
 
 /* --- by path --------------------------------------------------------------------------------- */

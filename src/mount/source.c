@@ -6,6 +6,7 @@
  *	composefs			the digest is not known, or nobody may see it (CAIRN_MOUNT_COMPAT)
  *	composefs:HEX			fs-verity digest of the image; with verity=require: enforced
  *	composefs:HEX:checked@N		checked, N seconds after the beginning of 1970
+ *	composefs:HEX:unverified	of a server that hands out what it finds (cli/mount_fuse.c)
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +14,9 @@
 #include "base/hex.h"
 #include "mount/mount-internal.h"
 
-#define NAME    "composefs"
-#define CHECKED ":checked@"
+#define NAME       "composefs"
+#define CHECKED    ":checked@"
+#define UNVERIFIED ":unverified"
 
 _Static_assert(sizeof(NAME) + CAIRN_DIGEST_HEX_MAX + sizeof(CHECKED) + 20 <= SOURCE_MAX, "it fits");
 
@@ -53,9 +55,12 @@ bool source_parse(const char *source, bool verity, struct cairn_mounted *ret)
 		return true; /* a name that others gave it */
 	memcpy(text, hex, len);
 	text[len] = '\0';
-	if (hex[len] != '\0' && strncmp(hex + len, CHECKED, strlen(CHECKED)) != 0)
+	if (hex[len] != '\0' && strncmp(hex + len, CHECKED, strlen(CHECKED)) != 0 &&
+	    strcmp(hex + len, UNVERIFIED) != 0)
 		return true;
 	if (cairn_digest_from_hex(text, &ret->digest) < 0)
+		return true;
+	if (strcmp(hex + len, UNVERIFIED) == 0)
 		return true;
 	if (hex[len] != '\0') {
 		ret->state = CAIRN_CHECKED;

@@ -130,8 +130,9 @@ static int list_line(char *line, cairn_mounted_fn fn, void *arg)
 			return 0;
 	} else if (strcmp(type, "fuse.cairn") == 0) {
 		m.backend = "fuse";
+		/* A server checks at every read, unless it says that it does not. */
 		(void)source_parse(source, false, &m);
-		m.state = CAIRN_CHECKED; /* at every read */
+		m.state = strstr(source, ":unverified") ? CAIRN_UNVERIFIED : CAIRN_CHECKED;
 	} else {
 		return 0;
 	}

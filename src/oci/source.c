@@ -19,9 +19,14 @@ int oci_source_open(const struct oci_reference *ref, const struct registry_optio
 	case OCI_REGISTRY:
 		return oci_source_registry_open(ref, options, ret, err);
 	case OCI_LAYOUT:
+	case OCI_ARCHIVE:
 		return oci_source_layout_open(ref, ret, err);
 	case OCI_DIR:
 		return oci_source_dir_open(ref, ret, err);
+	case OCI_DOCKER_ARCHIVE:
+		return oci_source_docker_open(ref, ret, err);
+	case OCI_TAR:
+		return oci_source_tar_open(ref, ret, err);
 	default:
 		return error_set(err, -ENOTSUP, CAIRN_ERROR_UNSUPPORTED,
 				 "references of this kind cannot be read here");

@@ -87,6 +87,10 @@ int oci_source_layout_open(const struct oci_reference *ref, struct source **ret,
 int oci_source_registry_open(const struct oci_reference *ref,
 			     const struct registry_options *options, struct source **ret,
 			     struct cairn_error *err);
+int oci_source_docker_open(const struct oci_reference *ref, struct source **ret,
+			   struct cairn_error *err);
+int oci_source_tar_open(const struct oci_reference *ref, struct source **ret,
+			struct cairn_error *err);
 int oci_source_dir_open(const struct oci_reference *ref, struct source **ret,
 			struct cairn_error *err);
 

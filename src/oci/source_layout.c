@@ -1,74 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * oci:DIR — an OCI layout (oci-image.md §5) — and dir:DIR, as skopeo writes it.
- *
- * Everything is opened below the directory, never through a symbolic link, and only regular files.
+ * oci:DIR — an OCI layout (oci-image.md §5) —, oci-archive:FILE — the same in a tar archive — and dir:DIR, as
+ * skopeo writes it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "oci/files.h"
 #include "oci/json.h"
 #include "oci/source.h"
-#include "sys/dir.h"
-#include "sys/io.h"
 
-#define PIECE           (1u << 20)
 #define REF_NAME        "org.opencontainers.image.ref.name"
 #define BLOB_PATH_MAX   (OCI_DIGEST_MAX + 8)
 #define LAYOUT_FILE_MAX 4096 /* bytes of oci-layout */
 
 struct layout {
 	struct source source;
-	int dirfd;
+	struct files *files;
 	bool flat; /* dir: blobs lie in the directory itself, named by the hexadecimal digest alone */
 	struct oci_reference ref;
 	struct oci_document *index; /* of a layout */
 };
-
-/* --- files ----------------------------------------------------------------------------------- */
-
-/* Opens a regular file. */
-static int open_file(const struct layout *l, const char *path, uint64_t *ret_size,
-		     struct cairn_error *err)
-{
-	int fd = open_beneath(l->dirfd, path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0)
-		return error_errno(err, fd, "%s", path);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "%s: not a regular file", path);
-	}
-	*ret_size = (uint64_t)st.st_size;
-	return fd;
-}
-
-static int read_file(const struct layout *l, const char *path, uint64_t max, struct buf *ret,
-		     struct cairn_error *err)
-{
-	uint64_t size;
-	int fd cleanup_fd = open_file(l, path, &size, err);
-	ssize_t n;
-
-	if (fd < 0)
-		return fd;
-	if (size > max)
-		return error_set(err, -EFBIG, CAIRN_ERROR_FORMAT,
-				 "%s: %llu bytes, at most %llu are accepted", path,
-				 (unsigned long long)size, (unsigned long long)max);
-	ret->len = 0;
-	if (buf_reserve(ret, size) < 0)
-		return error_errno(err, -ENOMEM, "%s", path);
-	n = read_full(fd, ret->data, size);
-	if (n < 0)
-		return error_errno(err, (int)n, "%s", path);
-	ret->len = (size_t)n;
-	return 0;
-}
 
 static void blob_path(const struct layout *l, const char *digest, char out[BLOB_PATH_MAX])
 {
@@ -90,7 +43,7 @@ static int layout_document(struct source *s, const struct oci_descriptor *d, str
 	char path[BLOB_PATH_MAX];
 
 	blob_path(l, d->digest, path);
-	return read_file(l, path, OCI_DOCUMENT_MAX, ret, err);
+	return files_read(l->files, path, OCI_DOCUMENT_MAX, ret, err);
 }
 
 static int layout_blob(struct source *s, const struct oci_descriptor *d, source_fn fn, void *arg,
@@ -98,27 +51,23 @@ static int layout_blob(struct source *s, const struct oci_descriptor *d, source_
 {
 	struct layout *l = (struct layout *)s;
 	char path[BLOB_PATH_MAX];
-	char *piece cleanup_free = (char *)malloc(PIECE);
-	uint64_t size;
-	int fd cleanup_fd = -1, r = 0;
 
-	if (!piece)
-		return error_errno(err, -ENOMEM, "%s", d->digest);
 	blob_path(l, d->digest, path);
-	fd = open_file(l, path, &size, err);
-	if (fd < 0)
-		return fd;
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	while (r == 0) {
-		ssize_t n = read(fd, piece, PIECE);
+	return files_stream(l->files, path, 0, UINT64_MAX, fn, arg, err);
+}
 
-		if (n < 0)
-			return error_errno(err, -errno, "%s", path);
-		if (n == 0)
-			break;
-		r = fn(arg, piece, (size_t)n, err);
-	}
-	return r;
+/* Tells which range the bytes belong to. */
+struct numbered {
+	int (*fn)(void *arg, size_t i, const void *data, size_t size, struct cairn_error *err);
+	void *arg;
+	size_t i;
+};
+
+static int numbered_piece(void *arg, const void *data, size_t size, struct cairn_error *err)
+{
+	const struct numbered *n = (const struct numbered *)arg;
+
+	return n->fn(n->arg, n->i, data, size, err);
 }
 
 static int layout_ranges(struct source *s, const struct oci_descriptor *d,
@@ -128,34 +77,14 @@ static int layout_ranges(struct source *s, const struct oci_descriptor *d,
 			 void *arg, struct cairn_error *err)
 {
 	struct layout *l = (struct layout *)s;
+	struct numbered n = {.fn = fn, .arg = arg};
 	char path[BLOB_PATH_MAX];
-	char *piece cleanup_free = (char *)malloc(PIECE);
-	uint64_t size;
-	int fd cleanup_fd = -1, r = 0;
+	int r = 0;
 
-	if (!piece)
-		return error_errno(err, -ENOMEM, "%s", d->digest);
 	blob_path(l, d->digest, path);
-	fd = open_file(l, path, &size, err);
-	if (fd < 0)
-		return fd;
-	for (size_t i = 0; i < nr; i++) {
-		uint64_t at = ranges[i].from, left = ranges[i].size;
-
-		while (left && r == 0) {
-			ssize_t n = pread(fd, piece, (size_t)MIN(left, (uint64_t)PIECE), (off_t)at);
-
-			if (n < 0)
-				return error_errno(err, -errno, "%s", path);
-			if (n == 0)
-				return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
-						 "%s: ends at byte %llu", path,
-						 (unsigned long long)at);
-			r = fn(arg, i, piece, (size_t)n, err);
-			at += (uint64_t)n;
-			left -= (uint64_t)n;
-		}
-	}
+	for (; n.i < nr && r == 0; n.i++)
+		r = files_stream(l->files, path, ranges[n.i].from, ranges[n.i].size, numbered_piece,
+				 &n, err);
 	return r;
 }
 
@@ -176,14 +105,14 @@ static int layout_top(struct source *s, struct source_top *ret, struct cairn_err
 		snprintf(ret->digest, sizeof(ret->digest), "%s", d->digest);
 		return r;
 	}
-	r = read_file(l, "index.json", OCI_DOCUMENT_MAX, &ret->bytes, err);
+	r = files_read(l->files, "index.json", OCI_DOCUMENT_MAX, &ret->bytes, err);
 	return r < 0 ? r : oci_hash_data(NULL, ret->bytes.data, ret->bytes.len, ret->digest);
 }
 
 static int dir_top(struct source *s, struct source_top *ret, struct cairn_error *err)
 {
 	struct layout *l = (struct layout *)s;
-	int r = read_file(l, "manifest.json", OCI_DOCUMENT_MAX, &ret->bytes, err);
+	int r = files_read(l->files, "manifest.json", OCI_DOCUMENT_MAX, &ret->bytes, err);
 
 	return r < 0 ? r : oci_hash_data(NULL, ret->bytes.data, ret->bytes.len, ret->digest);
 }
@@ -229,8 +158,7 @@ static void layout_free(struct source *s)
 {
 	struct layout *l = (struct layout *)s;
 
-	if (l->dirfd >= 0)
-		close(l->dirfd);
+	files_close(l->files);
 	oci_reference_fini(&l->ref);
 	oci_document_free(l->index);
 	free(l);
@@ -323,7 +251,7 @@ static int new_layout(const struct oci_reference *ref, const struct source_ops *
 		      struct layout **ret, struct cairn_error *err)
 {
 	struct layout *l = (struct layout *)calloc(1, sizeof(*l));
-	int r = 0;
+	int r;
 
 	if (!l)
 		return error_errno(err, -ENOMEM, "%s", ref->path);
@@ -335,9 +263,8 @@ static int new_layout(const struct oci_reference *ref, const struct source_ops *
 		.tag = ref->tag ? strdup(ref->tag) : NULL,
 		.digest = ref->digest ? strdup(ref->digest) : NULL,
 	};
-	l->dirfd = open(ref->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (l->dirfd < 0)
-		r = error_errno(err, -errno, "%s", ref->path);
+	r = ref->transport == OCI_ARCHIVE ? files_open_archive(ref->path, &l->files, err)
+					  : files_open_directory(ref->path, &l->files, err);
 	if (r < 0) {
 		oci_source_free(&l->source);
 		return r;
@@ -351,7 +278,7 @@ static int read_layout(struct layout *l, struct cairn_error *err)
 	struct buf bytes cleanup_buf = BUF_INIT(OCI_DOCUMENT_MAX);
 	const char *version = NULL;
 	json_t *marker cleanup(json) = NULL;
-	int r = read_file(l, "oci-layout", LAYOUT_FILE_MAX, &bytes, err);
+	int r = files_read(l->files, "oci-layout", LAYOUT_FILE_MAX, &bytes, err);
 
 	if (r == 0)
 		r = json_read(bytes.data, bytes.len, OCI_DEPTH_MAX, "oci-layout", &marker, err);
@@ -362,7 +289,7 @@ static int read_layout(struct layout *l, struct cairn_error *err)
 	if (!version || strncmp(version, "1.", 2))
 		return error_set(err, -ENOTSUP, CAIRN_ERROR_UNSUPPORTED,
 				 "oci-layout: version '%.20s', not 1.x", version ? version : "");
-	r = read_file(l, "index.json", OCI_DOCUMENT_MAX, &bytes, err);
+	r = files_read(l->files, "index.json", OCI_DOCUMENT_MAX, &bytes, err);
 	if (r == 0)
 		r = oci_document_parse(bytes.data, bytes.len, NULL, &l->index, err);
 	if (r == 0 && l->index->kind != OCI_KIND_INDEX)

@@ -134,7 +134,8 @@ struct scan {
 };
 
 #define SMALL_MAX   (128u << 10) /* bytes; such files are hashed side by side from one buffer */
-#define BUFFER_SIZE (512u << 10) /* bytes of it: about half of a processor's own cache */
+#define BUFFER_MIN  (256u << 10) /* bytes of it */
+#define BUFFER_MAX  (1u << 20)
 #define BATCH_FILES 256
 
 /* A file whose content waits in the buffer to be hashed. */
@@ -166,7 +167,7 @@ struct worker {
 	struct small_file *small;
 	unsigned int nr_small;
 	uint8_t *buffer;
-	size_t used;
+	size_t buffer_size, used;
 
 	struct verity stream; /* for larger files; made at the first, as are these */
 	uint8_t *piece;       /* PIECE bytes of such a file */

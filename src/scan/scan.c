@@ -250,6 +250,7 @@ static int finish_tree(struct scan *scan, struct tree *t, struct cairn_error *er
 	int r;
 
 	links_resolve(scan->links);
+	t->team = (struct team){scan->nr_workers, parallel_for};
 	r = tree_index(t, scan->shards, scan->nr_workers, NULL, err);
 	if (!r)
 		r = tree_seal(t, false, err);

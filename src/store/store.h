@@ -42,6 +42,8 @@ struct cairn_store {
 	bool secure;            /* meta.json has fs-verity: so must every object (repository §2) */
 	struct store_meta meta; /* where has_meta */
 
+	const void *filled_from; /* the tree whose objects have all just been put in or found */
+
 	/* Found out by store_begin(). */
 	bool begun;
 	bool set_mode;            /* the umask takes bits of 0644 away */
@@ -92,6 +94,9 @@ int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_di
 /* Makes what was written durable. Returns 0 or a negative errno, which is also that of a write that
  * failed behind our back. */
 int store_sync(const struct cairn_store *s, struct cairn_error *err);
+
+/* The digest of the content of the regular file open at @fd, computed. Returns 0 or a negative errno. */
+int store_digest_fd(int fd, enum cairn_alg alg, struct cairn_digest *ret);
 
 /* As cairn_store_open_object() and cairn_store_read_object(). */
 int store_open_object(const struct cairn_store *s, const char *object_path,

@@ -122,7 +122,7 @@ static int hand_out(struct decompressor *d, const void *data, size_t size, struc
 				 "unpacks to more than %llu bytes, which is the limit",
 				 (unsigned long long)d->limit);
 	d->total += size;
-	return MIN(d->fn(d->arg, data, size, err), 0);
+	return d->fn(d->arg, data, size, err);
 }
 
 /* --- gzip ------------------------------------------------------------------------------------ */

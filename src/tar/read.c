@@ -95,9 +95,7 @@ static int bad_entry(const struct tar_reader *r, struct cairn_error *err, int co
 
 static int give_raw(struct tar_reader *r, const void *data, size_t size, struct cairn_error *err)
 {
-	if (!r->handler.raw || !size)
-		return 0;
-	return MIN(r->handler.raw(r->handler.arg, data, size, err), 0);
+	return r->handler.raw && size ? r->handler.raw(r->handler.arg, data, size, err) : 0;
 }
 
 /* --- fields ---------------------------------------------------------------------------------- */
@@ -442,9 +440,9 @@ static int take_entry(struct tar_reader *r, const struct tar_header *h, struct c
 	r->pad = (uint32_t)(-e.size % TAR_BLOCK);
 	r->state = e.size ? IN_CONTENT : IN_HEADER;
 	if (r->handler.entry)
-		code = MIN(r->handler.entry(r->handler.arg, &e, err), 0);
+		code = r->handler.entry(r->handler.arg, &e, err);
 	if (!code && e.type == TAR_FILE && !e.size && r->handler.content)
-		code = MIN(r->handler.content(r->handler.arg, NULL, 0, true, err), 0);
+		code = r->handler.content(r->handler.arg, NULL, 0, true, err);
 	drop_extensions(&r->ext);
 	return code;
 }
@@ -525,7 +523,7 @@ static ssize_t feed_body(struct tar_reader *r, const char *data, size_t size,
 
 	if (r->state == IN_CONTENT) {
 		if (r->handler.content && n)
-			code = MIN(r->handler.content(r->handler.arg, data, n, end, err), 0);
+			code = r->handler.content(r->handler.arg, data, n, end, err);
 	} else {
 		code = give_raw(r, data, n, err);
 		if (!code && r->state == IN_EXTENSION && r->ext.reading &&

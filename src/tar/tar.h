@@ -65,8 +65,8 @@ struct tar_entry {
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-/* What a reader calls. Each may be NULL; each returns a negative errno, with words in the error of the
- * call that fed the reader, to end the reading. */
+/* What a reader calls. Each may be NULL; each returns 0, or, to end the reading, a negative errno with
+ * words in the error of the call that fed the reader. */
 struct tar_handler {
 	/* Bytes that are no content: headers, padding, what follows the end. A header's bytes come before
 	 * its entry does. */

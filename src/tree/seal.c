@@ -77,27 +77,35 @@ static int check_node(struct tree *t, const struct node *n, bool *first_digest,
 	}
 }
 
+/* The digests that every file with a digest has; 0 when there is none, or two have none in common. */
+static unsigned int common_algs(const struct tree_facts *f)
+{
+	uint8_t all = f->any_digest & (uint8_t)~f->lacks_digest;
+
+	return (all & NODE_SHA256 ? CAIRN_ALG_BIT(CAIRN_SHA256) : 0u) |
+	       (all & NODE_SHA512 ? CAIRN_ALG_BIT(CAIRN_SHA512) : 0u);
+}
+
+/* When the facts say that nothing is wrong, only hard links are looked at. */
 int tree_seal(struct tree *t, bool compat, struct cairn_error *err)
 {
+	const struct tree_facts *f = &t->facts;
 	bool first_digest = true;
-	uint32_t links = 0;
-	int r;
+	bool look = f->unsure || (f->any_digest && !common_algs(f));
+	int r = 0;
 
 	if (!S_ISDIR(t->root->mode))
 		return bad_node(err, -ENOTDIR, t->root, "the root is not a directory");
 
-	for (uint32_t i = 0; i < t->nr_entries; i++) {
+	t->algs = look ? 0 : common_algs(f);
+	for (uint32_t i = 0; (look || f->nr_links) && !r && i < t->nr_entries; i++) {
 		struct node *n = tree_entry(t, i);
 
-		if (node_is_link(n)) {
-			links++;
+		if (node_is_link(n))
 			r = follow_link(t, n, compat, err);
-		} else {
+		else if (look)
 			r = check_node(t, n, &first_digest, err);
-		}
-		if (r < 0)
-			return r;
 	}
-	t->nr_inodes = t->nr_entries - links;
-	return 0;
+	t->nr_inodes = t->nr_entries - f->nr_links;
+	return r;
 }

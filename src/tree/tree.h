@@ -25,6 +25,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/parallel.h"
 
 #define TREE_NAME_MAX    255   /* bytes of a name */
 #define TREE_PATH_MAX    4095  /* bytes of a symlink target or payload (image-format §8) */
@@ -85,9 +86,17 @@ struct node {
 	uint8_t name_len;
 	union {
 		struct {
-			struct node *newest; /* building: child added last */
-			uint32_t first;      /* sealed: place of the first child in entries */
-			uint32_t nr;         /* children */
+			union {
+				struct node *newest; /* building: child added last */
+				struct {
+					/* sealed: bytes of all names, at most UINT32_MAX */
+					uint32_t names_size;
+					uint32_t
+						nr_dirs; /* sealed: children that are directories */
+				};
+			};
+			uint32_t first; /* sealed: place of the first child in entries */
+			uint32_t nr;    /* children */
 		} dir;
 		struct {
 			const uint8_t *content; /* NODE_INLINE */
@@ -110,6 +119,23 @@ struct node {
 };
 _Static_assert(sizeof(struct node) == 88, "a million of these are in memory at once");
 
+/* What tree_index() has seen in the nodes that are no hard links. */
+struct tree_facts {
+	uint32_t nr_links; /* hard links */
+	uint32_t nr_dirs;  /* the root among them */
+	uint32_t nr_whiteouts;
+	uint32_t nr_external;  /* node_is_external() */
+	uint32_t nr_own_paths; /* of them, those without NODE_OBJECT_PATH */
+	uint32_t oldest_nsec;
+	int64_t oldest;        /* smallest mtime */
+	uint64_t max_external; /* bytes of the largest external file, inline file, symlink target */
+	uint64_t max_inline;
+	uint64_t max_symlink;
+	uint8_t any_digest;   /* NODE_SHA256, NODE_SHA512 of any external file … */
+	uint8_t lacks_digest; /* … and those that one with the other digest lacks */
+	bool unsure;          /* tree_seal() must look at every node */
+};
+
 struct tree {
 	struct node *root;
 	struct node **entries;           /* sealed: invariant 1 */
@@ -121,7 +147,10 @@ struct tree {
 	const struct xattr_list **lists; /* by id */
 	unsigned int algs; /* CAIRN_ALG_BIT set: digests that every file with a digest has; 0:
 				    no file has one */
-	int source_format; /* of the image it was read from, -1: other sources */
+	struct tree_facts facts;
+	uint32_t *list_use; /* by list id: inodes that have it */
+	struct team team;   /* building: may be set before tree_index() */
+	int source_format;  /* of the image it was read from, -1: other sources */
 	struct arena arena;
 };
 
@@ -160,7 +189,8 @@ int tree_xattrs(struct tree_shard *s, struct xattr_input *in, size_t nr,
 		const struct xattr_list **ret);
 
 /* Sorts every directory and lays out entries[]; takes over the memory of @shards. After it,
- * tree_lookup() works and hard links may be resolved.
+ * tree_lookup() works, hard links may be resolved, and facts do not change any more. Parents of
+ * nodes that hang below a directory are set here too.
  * Returns 0; -EEXIST for two children of one name (@err names the path, *@ret_duplicate, if not NULL,
  * is the later one added); -EFBIG for more than 2^32-1 names; -ENOMEM. */
 int tree_index(struct tree *t, struct tree_shard *shards, unsigned int nr_shards,

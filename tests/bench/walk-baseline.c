@@ -136,7 +136,7 @@ static void list(const char *path, char *buffer, char *entries, unsigned long lo
 
 static void *run(void *arg)
 {
-	char *buffer = (char *)malloc(BUFFER_SIZE);
+	char *buffer = (char *)aligned_alloc(4096, BUFFER_SIZE);
 	char *entries = (char *)malloc(BUFFER_SIZE);
 	unsigned long long files = 0;
 	unsigned long long bytes = 0;

@@ -111,7 +111,7 @@ What cannot be.
   [1]
 
   $ cairn build image -o x --store store
-  2> cairn: build: image: --store needs a directory, this has no contents to store
+  2> cairn: build: image: --store needs a directory or a tar archive, this has no contents to store
   2> Try 'cairn build -h'.
   [2]
 
@@ -131,7 +131,7 @@ What cannot be.
   [2]
 
   $ cairn build /bin/true -o x
-  2> cairn: build: /bin/true: neither a composefs image nor dump text
+  2> cairn: build: /bin/true: neither a composefs image, nor a tar archive, nor dump text
   [1]
 
   $ cairn build --strict $GOLDEN/errors/strict-rdev.dump -o x

@@ -92,5 +92,5 @@ Options for one side only.
   [1]
 
   $ cairn diff a /bin/true
-  2> cairn: diff: /bin/true: neither a composefs image nor dump text
+  2> cairn: diff: /bin/true: neither a composefs image, nor a tar archive, nor dump text
   [1]

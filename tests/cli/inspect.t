@@ -143,7 +143,7 @@ An object that has been tampered with is not printed.
   [1]
 
   $ cairn ls /bin/true
-  2> cairn: ls: /bin/true: neither a composefs image nor dump text
+  2> cairn: ls: /bin/true: neither a composefs image, nor a tar archive, nor dump text
   [1]
 
 A reader that has seen enough ends the command silently.

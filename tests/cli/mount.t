@@ -5,7 +5,7 @@ What is wrong with a command line is told before anything is done.
   2> Try 'cairn mount -h'.
   [2]
 
-  $ cairn mount image dir
+  $ cairn build -q $GOLDEN/01-empty-root.dump -o image >/dev/null; cairn mount image dir
   2> cairn: mount: needs --store or -o basedir=
   2> Try 'cairn mount -h'.
   [2]
@@ -46,7 +46,7 @@ What is wrong with a command line is told before anything is done.
   [2]
 
   $ mkdir -p dir store/objects; cairn mount nothing dir --store store
-  2> cairn: mount: nothing: No such file or directory
+  2> cairn: mount: nothing: no such file, and no image of this name in store
   [1]
 
   $ cairn mount nothing dir --store nostore

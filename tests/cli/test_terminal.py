@@ -30,7 +30,9 @@ class Session:
         """Reads until @wanted was printed (None: until the end)."""
         end = time.monotonic() + seconds
         while wanted is None or wanted not in self.text:
-            assert time.monotonic() < end, self.text
+            if time.monotonic() >= end:
+                os.kill(self.pid, signal.SIGKILL)
+                raise AssertionError(self.text)
             if not select.select([self.fd], [], [], 1)[0]:
                 continue
             try:

@@ -55,6 +55,7 @@ def steps(lines):
 def run(command, folder):
     rooms = sorted({os.path.join(BUILD, room) for room in [*ROOM.values(), 'dropin']})
     environ = dict(os.environ, LC_ALL='C', TZ='UTC', GOLDEN=GOLDEN, TMP=str(folder),
+                   CAIRN_STORE='nowhere',
                    PATH=os.pathsep.join([*rooms, os.environ['PATH']]))
     result = subprocess.run(['bash', '-c', command], cwd=folder, env=environ, timeout=120,
                             stdin=subprocess.DEVNULL, capture_output=True, check=False)

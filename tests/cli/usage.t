@@ -13,9 +13,10 @@ The program by itself.
   Commands:
     build       make an image of a directory, a dump text or another image
     digest      print the digest of an image without writing it
-    mount       mount an image, verified, through the kernel
+    mount       mount an image, verified
     umount      unmount images
     mounts      list the images that are mounted, and how they are kept right
+    features    tell what can be done here, what will be, and how to get more
     ls          list the names in an image
     dump        print a tree as composefs-dump(5) text
     objects     list the objects that images need
@@ -25,6 +26,10 @@ The program by itself.
     diff        tell why two images, directories or dumps differ
     check       prove that images are well formed and canonical
     measure     print the fs-verity digests of files
+    images      list the images in a store
+    refs        list the names of images and streams in a store
+    tag         give names to an image in a store
+    untag       take names from images in a store
     store       make a store, and tell what one is
     oci         look at container images in registries and layouts
     version     print the version
@@ -55,7 +60,7 @@ The program by itself.
 Help of one command; it is also said by `cairn help`.
 
   $ cairn build -h
-  Usage: cairn build [OPTION]... SOURCE -o IMAGE
+  Usage: cairn build [OPTION]... SOURCE -o IMAGE | --name REF
   
   Make an image of a directory, a dump text or another image.
   Prints the fs-verity digest of the image.
@@ -63,6 +68,7 @@ Help of one command; it is also said by `cairn help`.
   Options:
     -o, --output IMAGE      where to write the image, - for standard output
     -s, --store DIR         put the contents of the files of a directory there
+    -n, --name REF          keep the image in the store and let this name refer to it
     -f, --format FORMAT     format of the image: auto (default), 0, 1 or 2
         --alg ALG           digest algorithm (default: that of the store or source, sha256)
         --use-epoch         set every modification time to 1970
@@ -71,6 +77,7 @@ Help of one command; it is also said by `cairn help`.
         --user-xattrs       keep only extended attributes named user.*
         --split-hardlinks   make each name of a hard-linked file a file of its own
     -x, --one-file-system   do not enter other file systems
+        --profile PROFILE   whose rules a tar archive is read by (default: runtime)
         --strict            refuse dump text that is only read by tolerance
         --lenient           read dump text as mkcomposefs does (default)
     -j, --jobs N            threads (default: one for each processor)
@@ -84,13 +91,13 @@ Help of one command; it is also said by `cairn help`.
   $ cairn mount --help
   Usage: cairn mount [OPTION]... IMAGE DIR
   
-  Mount an image, verified, through the kernel.
+  Mount an image, verified.
   With --spec, DIR is left out.
   
   Options:
     -s, --store DIR         store with the contents, may be given several times
     -o, --options OPTIONS   mount options, see below
-        --backend HOW       who serves it: the kernel (default), or a process of ours
+        --backend HOW       how it is mounted; default: what keeps the promise best
     -f, --foreground        with fuse: serve until it is unmounted, do not return before
         --require STATE     refuse to mount when it would be weaker
         --verify            verify all contents now, where the kernel will not
@@ -118,6 +125,7 @@ Help of one command; it is also said by `cairn help`.
   Usage: cairn diff [OPTION]... A B
 
   $ cairn help --json check
+  {"command":"check","operands":"IMAGE...","option":"store","short":"s","arg":"DIR","choices":null,"help":"store to look for an image in, may be given several times"}
   {"command":"check","operands":"IMAGE...","option":"json","short":null,"arg":null,"choices":null,"help":"print JSON, one object a line"}
   {"command":"check","operands":"IMAGE...","option":"help","short":"h","arg":null,"choices":null,"help":"show this help"}
 
@@ -181,7 +189,7 @@ Mistakes in options.
 Missing and superfluous operands.
 
   $ cairn build
-  2> cairn: build: needs SOURCE -o IMAGE
+  2> cairn: build: needs SOURCE -o IMAGE | --name REF
   2> Try 'cairn build -h'.
   [2]
 
@@ -191,7 +199,7 @@ Missing and superfluous operands.
   [2]
 
   $ cairn build a
-  2> cairn: build: --output is missing
+  2> cairn: build: --output or --name is missing
   2> Try 'cairn build -h'.
   [2]
 

@@ -17,17 +17,15 @@
 /* A sink that keeps a sum of what went through. */
 struct sum {
 	uint64_t size, hash;
-	uint8_t buffer[EROFS_BUFFER_SIZE];
 };
 
-static int sum_swap(void *arg, uint8_t **buffer, size_t used)
+static int add_up(void *arg, const uint8_t *data, size_t size)
 {
 	struct sum *s = arg;
 
-	for (size_t i = 0; i < used; i++)
-		s->hash = (s->hash ^ s->buffer[i]) * 0x100000001b3;
-	s->size += used;
-	*buffer = s->buffer;
+	for (size_t i = 0; i < size; i++)
+		s->hash = (s->hash ^ data[i]) * 0x100000001b3;
+	s->size += size;
 	return 0;
 }
 
@@ -56,6 +54,7 @@ static struct tree *parse(const uint8_t *data, size_t size, size_t piece, unsign
 static struct tree *parse_pieces(const uint8_t *data, size_t size, unsigned int flags)
 {
 	struct dump_parser *parser[2] = {NULL};
+	const struct team team = {0};
 	struct dump_join *join = NULL;
 	struct tree *tree = NULL;
 	int r = 0;
@@ -75,7 +74,7 @@ static struct tree *parse_pieces(const uint8_t *data, size_t size, unsigned int 
 			r = dump_join_add(join, piece);
 	}
 	if (r == 0)
-		r = dump_join_finish(join, parser, 2, &tree);
+		r = dump_join_finish(join, parser, 2, &team, &tree);
 	must(r == 0 || r == -EAGAIN);
 	for (int i = 0; i < 2; i++)
 		dump_parser_free(parser[i]);
@@ -87,15 +86,14 @@ static bool write_image(const struct tree *tree, int format, struct sum *ret)
 {
 	struct erofs_plan *plan = NULL;
 	struct cairn_error err = {0};
-	struct erofs_sink sink = {sum_swap, ret};
 
 	ret->size = 0;
 	ret->hash = 0xcbf29ce484222325;
-	if (erofs_plan_new(tree, format, CAIRN_SHA256, &plan, &err) < 0) {
+	if (erofs_plan_new(tree, format, CAIRN_SHA256, &(struct team){0}, &plan, &err) < 0) {
 		must(err.code < 0 && err.text[0]);
 		return false;
 	}
-	must(erofs_emit(plan, &sink) == 0);
+	must(erofs_emit(plan, add_up, ret) == 0);
 	must(ret->size == erofs_plan_size(plan));
 	erofs_plan_free(plan);
 	return true;

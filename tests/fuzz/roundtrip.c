@@ -14,55 +14,45 @@
 
 #define IMAGE_MAX (64u << 20) /* larger images are not kept; no small input makes one */
 
-struct keeper {
-	struct buf image;
-	uint8_t buffer[EROFS_BUFFER_SIZE];
-};
-
-static int keep(void *arg, uint8_t **buffer, size_t used)
+static int keep(void *arg, const uint8_t *data, size_t size)
 {
-	struct keeper *k = (struct keeper *)arg;
-
-	*buffer = k->buffer;
-	return buf_put(&k->image, k->buffer, used);
+	return buf_put((struct buf *)arg, data, size);
 }
 
 /* The image into @k; false when it is refused. */
-static bool write_image(const struct tree *tree, int format, struct keeper *k)
+static bool write_image(const struct tree *tree, int format, struct buf *k)
 {
 	struct erofs_plan *plan cleanup(erofs_plan) = NULL;
-	struct erofs_sink sink = {keep, k};
 	struct cairn_error err = {0};
 
-	k->image = BUF_INIT(IMAGE_MAX);
-	if (erofs_plan_new(tree, format, tree_alg(tree), &plan, &err) < 0) {
+	*k = BUF_INIT(IMAGE_MAX);
+	if (erofs_plan_new(tree, format, tree_alg(tree), &(struct team){0}, &plan, &err) < 0) {
 		must(err.code < 0 && err.text[0]);
 		return false;
 	}
-	must(erofs_emit(plan, &sink) == 0);
-	must(k->image.len == erofs_plan_size(plan));
+	must(erofs_emit(plan, keep, k) == 0);
+	must(k->len == erofs_plan_size(plan));
 	return true;
 }
 
 void roundtrip(const struct tree *tree, int format)
 {
-	static struct keeper first, second;
+	static struct buf first, second;
 	struct cairn_error err = {0};
 	enum cairn_alg alg;
 	struct tree *again;
 	struct image img;
 
 	if (write_image(tree, format, &first)) {
-		must(image_open(&img, first.image.data, first.image.len, &err) == 0);
+		must(image_open(&img, first.data, first.len, &err) == 0);
 		must(image_check(&img, &alg, &err) == 0);
 		must(image_load(&img, 0, NULL, &again, &err) == 0);
 		must(write_image(again, img.format, &second));
-		must(second.image.len == first.image.len &&
-		     !memcmp(second.image.data, first.image.data, first.image.len));
+		must(second.len == first.len && !memcmp(second.data, first.data, first.len));
 		tree_free(again);
-		buf_fini(&second.image);
+		buf_fini(&second);
 	}
-	buf_fini(&first.image);
+	buf_fini(&first);
 }
 
 static int put(void *arg, const void *data, unsigned long size)

@@ -97,7 +97,7 @@ static int try_statfs_layer(int fd, const struct cairn_mount_options *o)
 	struct cairn_error err = {0};
 	struct mount_plan plan;
 	bool loop;
-	int r = plan_init(&plan, fd, o, NULL, false, &err);
+	int r = plan_init(&plan, fd, o, NULL, PLAN_STACK, &err);
 
 	if (r == 0)
 		r = image_mount(&plan, &loop, &err);

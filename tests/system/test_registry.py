@@ -2,18 +2,21 @@
 """Looking at images in registries: authentication, TLS, mirrors, and servers that misbehave."""
 
 import base64
+import gzip
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 from faults import Faults  # noqa: E402
 from programs import output, run  # noqa: E402
-from registry import Layout, Registry, auth_file, certificate, sha256, tar  # noqa: E402
+from registry import Layout, Registry, auth_file, certificate, compress, sha256, tar  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not shutil.which('skopeo'), reason='no skopeo')
 
@@ -272,6 +275,76 @@ def test_layouts(tmp_path):
     assert 'not a regular file' in inspect(f'oci:{layout.path}:a', status=1)
     layout.write('oci-layout', b'{"imageLayoutVersion":"2.0.0"}')
     assert "version '2.0.0'" in inspect(f'oci:{layout.path}:a', status=4)
+
+
+def archive(path, entries, *, mode='w'):
+    with tarfile.open(path, mode) as out:
+        for name, content in entries:
+            info = tarfile.TarInfo(name)
+            if content.startswith(b'->'):
+                info.type, info.linkname = tarfile.SYMTYPE, content[2:].decode()
+                out.addfile(info)
+            else:
+                info.size = len(content)
+                out.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize('mode', ['w', 'w:gz'])
+def test_oci_archive(place, tmp_path, mode):
+    with tarfile.open(tmp_path / 'a.tar', mode) as out:
+        out.add(place.layout.path, '.')
+    reference = f'oci-archive:{tmp_path}/a.tar'
+    assert inspect(f'{reference}:one')['digest'] == place.images['linux/amd64']['digest']
+    assert inspect(f'{reference}:both', '-p', 'arm64')['digest'] == place.images['linux/arm64']['digest']
+    assert 'there is no image x in it' in inspect(f'{reference}:x', status=1)
+    os.truncate(tmp_path / 'a.tar', os.path.getsize(tmp_path / 'a.tar') // 2)
+    assert inspect(f'{reference}:one', status=1)
+
+
+def test_docker_archive(place, tmp_path):
+    layers = [tar({'usr/': None, 'usr/a': b'x' * 100}), tar({'usr/b': b'y'})]
+    config = json.dumps({'os': 'linux', 'architecture': 'amd64', 'config': {}, 'rootfs': {
+        'type': 'layers', 'diff_ids': [sha256(t) for t in layers]}}).encode()
+    about = json.dumps([{'Config': 'c.json', 'RepoTags': ['a:latest', 'q.io/b:1'],
+                         'Layers': ['0/layer.tar', '1/layer.tar']}]).encode()
+    # In any order, a layer behind a link, one compressed.
+    entries = [('1/layer.tar', gzip.compress(layers[1])), ('0/layer.tar', b'->../0.tar'), ('manifest.json', about),
+               ('./0.tar', layers[0]), ('c.json', config)]
+    for mode in ('w', 'w:gz'):
+        path = archive(tmp_path / 'd.tar', entries, mode=mode)
+        found = inspect(f'docker-archive:{path}')
+        assert (found['layers'], found['config'], found['size']) == (2, sha256(config), sum(map(len, layers)))
+        for name in ('a', 'a:latest', 'docker.io/library/a:latest', 'q.io/b:1', '@0'):
+            assert inspect(f'docker-archive:{path}:{name}')['digest'] == found['digest'], name
+        assert 'there is no image b in it' in inspect(f'docker-archive:{path}:b', status=1)
+        assert 'none has number 1' in inspect(f'docker-archive:{path}:@1', status=1)
+    # What skopeo writes.
+    subprocess.run(['skopeo', '--insecure-policy', 'copy', '--quiet', f'oci:{place.layout.path}:one',
+                    f'docker-archive:{tmp_path}/s.tar:x:y'], check=True, capture_output=True)
+    found = inspect(f'docker-archive:{tmp_path}/s.tar:x:y')
+    assert (found['layers'], found['platform']) == (1, 'linux/amd64')
+
+    def broken(*changed):
+        archive(tmp_path / 'b.tar', [(n, dict(changed).get(n, c)) for n, c in entries])
+        return inspect(f'docker-archive:{tmp_path}/b.tar', status=1)
+
+    assert 'manifest.json has 1 layers, the config 2' in broken(
+        ('manifest.json', about.replace(b'"0/layer.tar", ', b'')))
+    assert 'said to be two different layers' in broken(('manifest.json', about.replace(b'1/layer', b'0/layer')))
+    assert 'a link to a link' in broken(('./0.tar', b'->0/layer.tar'))
+    assert '../c.json: No such file' in broken(('manifest.json', about.replace(b'"c.json"', b'"../c.json"')))
+    archive(tmp_path / 'b.tar', entries + [('c.json', config)])
+    assert "'c.json' is in the archive twice" in inspect(f'docker-archive:{tmp_path}/b.tar', status=1)
+
+
+def test_tar(tmp_path):
+    layer = tar({'usr/': None, 'usr/a': b'x' * 100})
+    for how in ('none', 'gzip', 'zstd'):
+        (tmp_path / 'l.tar').write_bytes(compress(layer, how))
+        found = json.loads(output('cairn', 'oci', 'layers', '--json', f'tar:{tmp_path}/l.tar', env=ENV))
+        assert (found['diff_id'], found['size']) == (sha256(layer), len(layer))
+    assert 'not a regular file' in inspect(f'tar:{tmp_path}', status=2)
 
 
 def test_dir(place, tmp_path):

@@ -194,7 +194,7 @@ def test_image_swapped_between_check_and_mount():
     changed, and only its change time tells that its bytes have not."""
     os.mkdir('other')
     cairn('build', '-q', 'other', '-o', 'other.cfs', '--store', 'store')
-    process = held_at('fsopen')
+    process = held_at('fsmount')
     wait_for_trace()
     os.rename('other.cfs', 'image')
     said, _ = process.communicate()
@@ -204,7 +204,7 @@ def test_image_swapped_between_check_and_mount():
 
 
 def test_image_written_between_check_and_mount():
-    process = held_at('fsopen')
+    process = held_at('fsmount')
     wait_for_trace()
     with open('image', 'r+b') as f:
         f.seek(0, 2)

@@ -234,10 +234,15 @@ static void test_pieces(void **state)
 				knives[k] ? knives[k] : next_random() % (1u << next_random() % 20);
 
 			n = MIN(n, total - at);
-			verity_update(&v, data + at, n);
+			/* The last piece by itself, or with the end, in turn. */
+			if (at + n == total && k % 2)
+				assert_int_equal(verity_finish(&v, data + at, n, ret), 2);
+			else
+				verity_update(&v, data + at, n);
 			at += n;
 		}
-		assert_int_equal(verity_final(&v, ret), 2);
+		if (!(k % 2))
+			assert_int_equal(verity_final(&v, ret), 2);
 		assert_naive(ret, data, total);
 	}
 }
@@ -289,6 +294,35 @@ static void test_each_kernel(void **state)
 		assert_int_equal(verity_final(&v, &ret), 1);
 		expected = naive(impl->alg, data, 3000000);
 		assert_digest(&ret, &expected);
+	}
+}
+
+/* Pieces hashed by themselves, added in order. */
+static void test_leaves(void **state)
+{
+	static const size_t pieces[] = {4096, 65536, 262144, 1 << 20};
+	static const size_t totals[] = {0, 1, 4096, 4097, 300000, 3000000};
+	static uint8_t leaves[(1 << 20) / VERITY_BLOCK_SIZE * CAIRN_DIGEST_MAX];
+
+	(void)state;
+	for (enum cairn_alg alg = CAIRN_SHA256; alg <= CAIRN_SHA512; alg++) {
+		cleanup_verity struct verity v = {0};
+
+		assert_int_equal(verity_init(&v, CAIRN_ALG_BIT(alg)), 0);
+		for (size_t p = 0; p < ARRAY_SIZE(pieces); p++) {
+			for (size_t s = 0; s < ARRAY_SIZE(totals); s++) {
+				struct cairn_digest ret, expected = naive(alg, data, totals[s]);
+
+				for (size_t at = 0; at < totals[s]; at += pieces[p]) {
+					size_t n = MIN(totals[s] - at, pieces[p]);
+
+					verity_leaves(alg, data + at, n, leaves);
+					verity_add_leaves(&v, leaves, n);
+				}
+				assert_int_equal(verity_final(&v, &ret), 1);
+				assert_digest(&ret, &expected);
+			}
+		}
 	}
 }
 
@@ -378,17 +412,12 @@ static void test_batch_free_unflushed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),
-		cmocka_unit_test(test_one_shot),
-		cmocka_unit_test(test_each_alone),
-		cmocka_unit_test(test_bad_algs),
-		cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_over_4_gib),
-		cmocka_unit_test(test_each_kernel),
-		cmocka_unit_test(test_empty_pieces),
-		cmocka_unit_test(test_batch_sizes),
-		cmocka_unit_test(test_batch_overflow),
-		cmocka_unit_test(test_batch_free_unflushed),
+		cmocka_unit_test(test_vectors),        cmocka_unit_test(test_one_shot),
+		cmocka_unit_test(test_each_alone),     cmocka_unit_test(test_bad_algs),
+		cmocka_unit_test(test_pieces),         cmocka_unit_test(test_over_4_gib),
+		cmocka_unit_test(test_each_kernel),    cmocka_unit_test(test_empty_pieces),
+		cmocka_unit_test(test_leaves),         cmocka_unit_test(test_batch_sizes),
+		cmocka_unit_test(test_batch_overflow), cmocka_unit_test(test_batch_free_unflushed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

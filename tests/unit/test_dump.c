@@ -165,6 +165,7 @@ static int parse_pieces(const char *text, size_t nr_lines, unsigned int flags, s
 {
 	struct dump_parser *parser[3];
 	struct dump_piece *piece;
+	const struct team team = {0};
 	struct dump_join *join;
 	bool first = true;
 	int r = 0;
@@ -185,7 +186,7 @@ static int parse_pieces(const char *text, size_t nr_lines, unsigned int flags, s
 		text = end;
 	}
 	if (!r)
-		r = dump_join_finish(join, parser, ARRAY_SIZE(parser), ret);
+		r = dump_join_finish(join, parser, ARRAY_SIZE(parser), &team, ret);
 	for (size_t i = 0; i < ARRAY_SIZE(parser); i++)
 		dump_parser_free(parser[i]);
 	dump_join_free(join);

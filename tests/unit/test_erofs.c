@@ -33,55 +33,47 @@ static const char text[] =
 	"/small 3 100644 2 0 0 0 5.0 - abc -\n"
 	"/twin 0 @100644 2 0 0 0 5.0 /small - -\n";
 
-struct image_buffer {
-	struct buf image;
-	uint8_t buffer[EROFS_BUFFER_SIZE];
-};
-
-static int keep(void *arg, uint8_t **buffer, size_t used)
+static int keep(void *arg, const uint8_t *data, size_t size)
 {
-	struct image_buffer *b = (struct image_buffer *)arg;
-
-	*buffer = b->buffer;
-	return buf_put(&b->image, b->buffer, used);
+	return buf_put((struct buf *)arg, data, size);
 }
 
-static void make_image(int format, struct image_buffer *out)
+static void make_image(int format, struct buf *out)
 {
-	struct erofs_sink sink = {keep, out};
 	struct erofs_plan *plan;
 	struct dump_parser *p;
 	struct tree *t;
 
-	out->image = BUF_INIT(1u << 20);
+	*out = BUF_INIT(1u << 20);
 	assert_int_equal(dump_parser_new(0, &p), 0);
 	assert_int_equal(dump_parser_feed(p, text, sizeof(text) - 1, NULL), 0);
 	assert_int_equal(dump_parser_finish(p, &t, NULL), 0);
-	assert_int_equal(erofs_plan_new(t, format, CAIRN_SHA256, &plan, NULL), 0);
-	assert_int_equal(erofs_emit(plan, &sink), 0);
-	assert_int_equal(out->image.len, erofs_plan_size(plan));
+	assert_int_equal(erofs_plan_new(t, format, CAIRN_SHA256, &(struct team){0}, &plan, NULL),
+			 0);
+	assert_int_equal(erofs_emit(plan, keep, out), 0);
+	assert_int_equal(out->len, erofs_plan_size(plan));
 	erofs_plan_free(plan);
 	dump_parser_free(p);
 	tree_free(t);
 }
 
-static int check(const struct image_buffer *b, struct cairn_error *err)
+static int check(const struct buf *b, struct cairn_error *err)
 {
 	enum cairn_alg alg;
 	struct image img;
-	int r = image_open(&img, b->image.data, b->image.len, err);
+	int r = image_open(&img, b->data, b->len, err);
 
 	return r < 0 ? r : image_check(&img, &alg, err);
 }
 
-static struct image_buffer buffer;
+static struct buf buffer;
 
-static struct tree *load(const struct image_buffer *b)
+static struct tree *load(const struct buf *b)
 {
 	struct image img;
 	struct tree *t = NULL;
 
-	assert_int_equal(image_open(&img, b->image.data, b->image.len, NULL), 0);
+	assert_int_equal(image_open(&img, b->data, b->len, NULL), 0);
 	assert_int_equal(image_load(&img, 0, NULL, &t, NULL), 0);
 	return t;
 }
@@ -115,11 +107,11 @@ static void test_every_byte(void **state)
 		make_image(format, &buffer);
 		assert_int_equal(check(&buffer, &err), 0);
 		original = load(&buffer);
-		for (size_t i = 0; i < buffer.image.len; i++) {
+		for (size_t i = 0; i < buffer.len; i++) {
 			/* Of long padding the first byte of a line stands for all. */
-			if (i % LINE && is_zero(buffer.image.data + i / LINE * LINE))
+			if (i % LINE && is_zero(buffer.data + i / LINE * LINE))
 				continue;
-			buffer.image.data[i] ^= 1;
+			buffer.data[i] ^= 1;
 			err.text[0] = '\0';
 			if (check(&buffer, &err) == 0) {
 				struct tree *other = load(&buffer);
@@ -131,10 +123,10 @@ static void test_every_byte(void **state)
 			} else {
 				assert_true(err.text[0] != '\0');
 			}
-			buffer.image.data[i] ^= 1;
+			buffer.data[i] ^= 1;
 		}
 		tree_free(original);
-		buf_fini(&buffer.image);
+		buf_fini(&buffer);
 	}
 }
 
@@ -145,10 +137,10 @@ static void test_truncated(void **state)
 
 	(void)state;
 	make_image(CAIRN_FORMAT_V1, &buffer);
-	len = buffer.image.len;
-	for (buffer.image.len = 0; buffer.image.len < len; buffer.image.len += 512)
+	len = buffer.len;
+	for (buffer.len = 0; buffer.len < len; buffer.len += 512)
 		assert_true(check(&buffer, &err) < 0);
-	buf_fini(&buffer.image);
+	buf_fini(&buffer);
 }
 
 static void test_words(void **state)
@@ -168,17 +160,17 @@ static void test_words(void **state)
 	(void)state;
 	make_image(CAIRN_FORMAT_V1, &buffer);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		buffer.image.data[cases[i].offset] ^= 1;
+		buffer.data[cases[i].offset] ^= 1;
 		assert_int_equal(check(&buffer, &err), -EINVAL);
 		assert_string_equal(err.text, cases[i].words);
-		buffer.image.data[cases[i].offset] ^= 1;
+		buffer.data[cases[i].offset] ^= 1;
 	}
 	/* i_ino of the root */
-	buffer.image.data[INODES_OFFSET + COMPACT_AT_INO] ^= 4;
+	buffer.data[INODES_OFFSET + COMPACT_AT_INO] ^= 4;
 	assert_int_equal(check(&buffer, &err), -EINVAL);
 	assert_string_equal(err.text,
 			    "offset 1172, inode 36 (/): i_ino: expected 0x00, found 0x04");
-	buf_fini(&buffer.image);
+	buf_fini(&buffer);
 }
 
 /* Vectors of image-format §5.4. */

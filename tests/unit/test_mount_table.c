@@ -34,6 +34,8 @@ static const struct {
 	{HEAD "overlay composefs:" HEX " ro,lowerdir+=/,datadir+=/a,userxattr,verity=require",
 	 "/mnt overlay 2 0 digest ro /a"},
 	{HEAD "fuse.cairn composefs:" HEX " ro,user_id=1000", "/mnt fuse 1 0 digest ro"},
+	{HEAD "fuse.cairn composefs:" HEX ":unverified ro", "/mnt fuse 0 0 digest ro"},
+	{HEAD "fuse.cairn cairn ro", "/mnt fuse 1 0 - ro"},
 	/* Other tools of the family. */
 	{HEAD "overlay composefs:my-name ro,datadir+=/a,verity=require", "/mnt kernel 0 0 - ro /a"},
 	{HEAD "overlay composefs:" HEX "00 ro,datadir+=/a,verity=require",

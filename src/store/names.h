@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Names in a store: images/ and streams/, and the references to what is in them (repository §1, §7).
+ *
+ *	images/ID           -> ../objects/XX/YYYY…
+ *	images/refs/A/B     -> ../../ID
+ *	streams/NAME        -> ../objects/XX/YYYY…
+ *	streams/refs/A/B    -> ../../NAME
+ *
+ *  1. A name is there whole, with its target, or not at all; a name that moves does so in one step.
+ *  2. What a name points to is durable before the name appears; the name, and the directories above
+ *     it, are durable when the function returns.
+ *  3. Nothing below these directories is opened through a symbolic link, and a link is never followed
+ *     by the kernel: its text is read, and must have exactly the shape above.
+ */
+#ifndef STORE_NAMES_H
+#define STORE_NAMES_H
+
+#include "store/store.h"
+
+enum store_kind { STORE_IMAGES, STORE_STREAMS };
+
+#define STORE_NAME_MAX 255  /* bytes of a component */
+#define STORE_REF_MAX  1024 /* bytes of a reference's name: deeper than that nobody sorts */
+#define STORE_TARGET_MAX                                                                           \
+	2048 /* bytes of a link's text: "../" for each part of a name, and an entry */
+
+/* Whether @name may be given to a reference: components of 1 to 255 bytes of UTF-8 without control
+ * characters, parted by single slashes, none of them . or ..; no digest, and not "ref:…". Returns 0 or
+ * -EINVAL (USAGE) and says why. Others may have made other names: those can be read and dropped. */
+int store_check_name(const char *name, struct cairn_error *err);
+
+/* The name of an entry of @kind that a digest has. */
+int store_check_entry(const char *name, struct cairn_error *err);
+
+/* Makes the entry @name of @kind point to object @id, which must be durable. An entry that is there is
+ * replaced. Returns 0 or a negative errno. */
+int store_set_entry(struct cairn_store *s, enum store_kind kind, const char *name,
+		    const struct cairn_digest *id, struct cairn_error *err);
+
+/* The object that entry @name points to. Returns 0; -ENOENT; -EINVAL (FORMAT): not such a link. */
+int store_entry(const struct cairn_store *s, enum store_kind kind, const char *name,
+		struct cairn_digest *ret, struct cairn_error *err);
+
+/* Makes reference @name point to entry @target. With @replace, whatever it pointed to before; else
+ * -EEXIST (USAGE) if it points elsewhere. Returns 0 or a negative errno. */
+int store_set_ref(struct cairn_store *s, enum store_kind kind, const char *name, const char *target,
+		  bool replace, struct cairn_error *err);
+
+/* The entry that reference @name points to, into @ret[STORE_NAME_MAX + 1]. Whether it is there is not
+ * asked. Returns 0; -ENOENT; -EINVAL (FORMAT): not such a link. */
+int store_ref(const struct cairn_store *s, enum store_kind kind, const char *name, char *ret,
+	      struct cairn_error *err);
+
+/* Removes reference @name, and directories that it leaves empty. Returns 0, -ENOENT, … */
+int store_drop_ref(struct cairn_store *s, enum store_kind kind, const char *name,
+		   struct cairn_error *err);
+
+/* Removes the entry @name itself; references to it then point nowhere. */
+int store_drop_entry(struct cairn_store *s, enum store_kind kind, const char *name,
+		     struct cairn_error *err);
+
+/* One name of a list. */
+struct store_name {
+	enum store_kind kind;
+	const char *name;       /* of the entry, or of the reference without "refs/" */
+	const char *target;     /* reference: the entry; "" when it is malformed */
+	struct cairn_digest id; /* entry: the object; alg 0 when it is malformed */
+	const char *problem;    /* NULL, or why it is malformed */
+};
+
+typedef int (*store_name_fn)(void *arg, const struct store_name *name);
+
+/* Calls @fn for every entry of @kind, or every reference, in the order of the bytes of their names.
+ * Malformed ones are told, not refused. Returns 0, what @fn returned, or a negative errno. */
+int store_list_entries(const struct cairn_store *s, enum store_kind kind, store_name_fn fn,
+		       void *arg, struct cairn_error *err);
+int store_list_refs(const struct cairn_store *s, enum store_kind kind, store_name_fn fn, void *arg,
+		    struct cairn_error *err);
+
+/* "images" */
+const char *store_kind_name(enum store_kind kind);
+
+/* --- images ---------------------------------------------------------------------------------- */
+
+/* As cairn_store_resolve() and cairn_store_open_image(). */
+int store_resolve(const struct cairn_store *s, const char *text, struct cairn_digest *ret,
+		  struct cairn_error *err);
+int store_open_image(const struct cairn_store *s, const struct cairn_digest *id,
+		     struct cairn_error *err);
+
+#endif
