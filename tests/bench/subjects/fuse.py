@@ -50,7 +50,7 @@ def fuse_names(bench):
     """FUSE: names and attributes, and all of a tree, beside the kernel's mount."""
     if not is_root():
         return
-    tree = bench.tree('system', 20_000 if bench.quick else 100_000)
+    tree = bench.tree('real', 20_000 if bench.quick else 100_000)
     image, store = bench.path('fuse.image'), bench.path('fuse.store')
     if not os.path.exists(image):
         subprocess.run([bench.cairn, 'build', '-q', tree, '-o', image, '--store', store], check=True,
