@@ -231,6 +231,17 @@ static void settle_digest(struct mount_args *m)
 		m->options.verity = CAIRN_VERITY_REQUIRE;
 }
 
+/* The objects of a store and of its parents, at most @max of them. Returns how many. */
+static size_t add_basedirs(const struct cairn_store *store, const char **out, size_t max)
+{
+	size_t nr = 0;
+
+	for (const struct cairn_store *s = store; s && nr < max;
+	     s = cairn_store_parent(store, (unsigned int)nr - 1))
+		out[nr++] = cairn_store_objects_path(s);
+	return nr;
+}
+
 /* STORE/cairn/verified of the first store that is not a bare one. @path: gets it. */
 static const char *memory_of(const struct store_list *stores, char *path, size_t size)
 {
@@ -274,8 +285,8 @@ static int run(const struct command *self, int argc, char **argv)
 	struct args a = {0};
 	struct mount_args m = {.options.verity = CAIRN_VERITY_TRY};
 	struct store_list stores cleanup_stores = {0};
+	const char *basedirs[8 * OPT_LIST_MAX];
 	struct image_found image cleanup_image = {.fd = -1};
-	const char *basedirs[2 * OPT_LIST_MAX];
 	char memory[PATH_MAX];
 	size_t nr_basedirs = 0;
 	int status, nr = opt_parse(self, argc, argv, &a);
@@ -306,7 +317,8 @@ static int run(const struct command *self, int argc, char **argv)
 	if (a.spec && a.backend > CAIRN_BACKEND_KERNEL)
 		return talk_usage("--spec is about the kernel's mounts");
 	for (unsigned int i = 0; i < stores.nr; i++)
-		basedirs[nr_basedirs++] = cairn_store_objects_path(stores.store[i]);
+		nr_basedirs += add_basedirs(stores.store[i], basedirs + nr_basedirs,
+					    ARRAY_SIZE(basedirs) - m.basedirs.nr - nr_basedirs);
 	for (unsigned int i = 0; i < m.basedirs.nr; i++)
 		basedirs[nr_basedirs++] = m.basedirs.text[i];
 	m.options.basedirs = basedirs;

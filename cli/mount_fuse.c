@@ -190,9 +190,22 @@ static void source_of(const struct mount_fuse_args *a, const struct cairn_digest
 		 a->options->options.verity == CAIRN_VERITY_OFF ? ":unverified" : "");
 }
 
+/* A store and its parents, at most @max of them. Returns how many. The server must know of each before
+ * it gives up the right to open others. */
+static size_t add_stores(const struct cairn_store *store, const struct cairn_store **out,
+			 size_t max)
+{
+	size_t nr = 0;
+
+	for (const struct cairn_store *s = store; s && nr < max;
+	     s = cairn_store_parent(store, (unsigned int)nr - 1))
+		out[nr++] = s;
+	return nr;
+}
+
 static int start(const struct mount_fuse_args *a, struct watch *w)
 {
-	const struct cairn_store *stores[2 * OPT_LIST_MAX];
+	const struct cairn_store *stores[8 * OPT_LIST_MAX];
 	const struct cairn_mount_options *m = &a->options->options;
 	struct store_list bare cleanup_stores = {0};
 	struct cairn_fuse_options options = {
@@ -214,7 +227,8 @@ static int start(const struct mount_fuse_args *a, struct watch *w)
 	if (r != EXIT_DONE)
 		return r;
 	for (unsigned int i = 0; i < a->stores->nr; i++)
-		stores[options.nr_stores++] = a->stores->store[i];
+		options.nr_stores += add_stores(a->stores->store[i], stores + options.nr_stores,
+						ARRAY_SIZE(stores) - options.nr_stores);
 	for (unsigned int i = 0; i < bare.nr; i++)
 		stores[options.nr_stores++] = bare.store[i];
 	if (a->backend == CAIRN_BACKEND_OVERLAY) {

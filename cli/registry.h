@@ -30,6 +30,23 @@ struct registry_args {
 	OPT_TEXT(type, field, 'p', "platform", "PLATFORM",                                         \
 		 "image for this machine, such as linux/arm64 (default: this one)")
 
+/* How layers become an image. */
+#define OPTS_PROFILE(type, profile, xattrs)                                                        \
+	OPT_CHOICE(type, profile, 0, "profile", "PROFILE", "composefs|runtime",                    \
+		   "whose rules: composefs (default) or runtime"),                                 \
+		OPT_CHOICE(type, xattrs, 0, "xattrs", "WHICH", "allowlist|user|all",               \
+			   "extended attributes that composefs keeps (default: allowlist)")
+
+static inline enum cairn_profile profile_of_choice(unsigned int choice)
+{
+	return choice ? (enum cairn_profile)choice : CAIRN_PROFILE_COMPOSEFS;
+}
+
+static inline enum cairn_xattr_mode xattrs_of_choice(unsigned int choice)
+{
+	return choice ? (enum cairn_xattr_mode)(choice - 1) : CAIRN_XATTRS_ALLOWLIST;
+}
+
 /* What options and environment say; texts live as long as the process. Interruption is noticed between
  * interrupt_hold() and interrupt_release(). Returns EXIT_DONE, or an exit status after telling why not. */
 int registry_options(const struct registry_args *a, const char *platform,

@@ -21,7 +21,9 @@
 #include <cairn/names.h>
 #include <cairn/oci.h>
 #include <cairn/store.h>
+#include <cairn/transfer.h>
 #include <cairn/tree.h>
+#include <cairn/usage.h>
 #include <cairn/version.h>
 
 #endif

@@ -14,7 +14,8 @@
 #ifndef CAIRN_OCI_H
 #define CAIRN_OCI_H
 
-#include <cairn/digest.h>
+#include <cairn/image.h>
+#include <cairn/layer.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -104,6 +105,88 @@ struct cairn_oci_entry {
 CAIRN_API int cairn_oci_list(const char *reference, const struct cairn_oci_options *options,
 			     int (*fn)(void *arg, const struct cairn_oci_entry *entry), void *arg,
 			     struct cairn_error *err);
+
+/* --- into a store ---------------------------------------------------------------------------- */
+
+enum cairn_pull_state {
+	CAIRN_PULL_WAITING = 0,
+	CAIRN_PULL_FETCHING,
+	CAIRN_PULL_DONE,
+	CAIRN_PULL_KNOWN, /* the store had it */
+};
+
+/* How far a layer is. */
+struct cairn_pull_layer {
+	enum cairn_pull_state state;
+	uint64_t done;  /* bytes fetched */
+	uint64_t size;  /* bytes of the blob */
+	uint64_t saved; /* bytes of it that need not be fetched, for their files are here */
+};
+
+/* Told of all @nr layers some ten times a second, never by two threads at once. Returning non-zero cancels
+ * the pull, which then fails with -ECANCELED. */
+typedef int (*cairn_pull_progress_fn)(void *arg, const struct cairn_pull_layer *layers, size_t nr);
+
+struct cairn_pull_options {
+	enum cairn_profile profile;
+	enum cairn_xattr_mode xattrs;
+	int format;        /* enum cairn_format; AUTO: that of the store, else V1 */
+	unsigned int jobs; /* layers at once; 0: 1 */
+	const char *name;  /* reference in the store for the image, and its tag; NULL: none */
+	const struct cairn_digest *expected; /* that the image must have; NULL: any */
+	cairn_pull_progress_fn progress;     /* may be NULL */
+	void *progress_arg;
+};
+
+struct cairn_pull_result {
+	struct cairn_image_result image;
+	size_t layers, known_layers;          /* of them those that were not fetched */
+	uint64_t fetched_bytes, known_bytes;  /* of blobs */
+	uint64_t new_objects, new_bytes;      /* that the store lacked */
+	uint64_t duplicates, order_sensitive; /* as struct cairn_layer_stats, over all layers */
+};
+
+/* Brings the layers of @oci into @store, makes the image that they are together, and gives it its name.
+ * Layers that the store has, by the diff_id that was computed of their bytes, are not fetched; those
+ * that were complete when something fails stay. The name appears when all is right and durable.
+ * Returns 0; -EILSEQ (kind DIGEST): a blob, a layer or the image has another digest; -ENOSPC: it cannot
+ * fit, said before anything is fetched; -ECANCELED; or as cairn_layer_read(), cairn_layers_merge() and
+ * cairn_store_add_image(). */
+CAIRN_API int cairn_oci_pull(struct cairn_oci *oci, struct cairn_store *store,
+			     const struct cairn_pull_options *options,
+			     struct cairn_pull_result *ret, struct cairn_error *err);
+
+/* The image that @options would make of the layers, of which only the digest is wanted; nothing is stored. Format
+ * AUTO is V1. */
+CAIRN_API int cairn_oci_digest(struct cairn_oci *oci, enum cairn_alg alg,
+			       const struct cairn_pull_options *options,
+			       struct cairn_image_result *ret, struct cairn_error *err);
+
+/* Looks for the rules by which the layers give the image with @digest, as cairn_layers_match(). Of @options only
+ * jobs and progress count. Returns 1 and *@ret; 0: none gives it; or a negative errno. */
+CAIRN_API int cairn_oci_match(struct cairn_oci *oci, const struct cairn_digest *digest,
+			      const struct cairn_pull_options *options,
+			      struct cairn_layer_rules *ret, struct cairn_error *err);
+
+/* --- zstd:chunked ---------------------------------------------------------------------------- */
+
+struct cairn_chunked {
+	char diff_id[CAIRN_CONTENT_DIGEST_MAX]; /* of the tar */
+	uint64_t tar_size;                      /* bytes of it */
+	char digest[CAIRN_CONTENT_DIGEST_MAX];  /* of the blob */
+	uint64_t size;                          /* bytes of it */
+	uint64_t files;                         /* contents that can be fetched alone */
+	/* Values of the annotations that the descriptor of the layer must have:
+	 * io.github.containers.zstd-chunked.manifest-checksum, .manifest-position, .tarsplit-position */
+	char toc_digest[CAIRN_CONTENT_DIGEST_MAX], toc_position[96], split_position[72];
+};
+
+/* Turns the tar open at @fd, plain, gzip or zstd, into a zstd:chunked layer: any decompressor of zstd gives the tar
+ * back, and a pull can fetch single files of it. @level: 1 to 19, 0: 3. Returns 0; -EINVAL …, as
+ * cairn_layer_read(); or what @write returned. */
+CAIRN_API int cairn_layer_convert(int fd, int level, cairn_write_fn write, void *arg,
+				  cairn_progress_fn progress, void *progress_arg,
+				  struct cairn_chunked *ret, struct cairn_error *err);
 
 #ifdef __cplusplus
 }

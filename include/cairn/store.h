@@ -21,6 +21,7 @@ enum cairn_store_flags {
 	CAIRN_STORE_CREATE = 1 << 0, /* make the directory, as a repository, when it is missing */
 	CAIRN_STORE_READ_ONLY = 1 << 1,
 	CAIRN_STORE_BARE = 1 << 2, /* the directory itself holds xx/yyyy…, whatever is in it */
+	CAIRN_STORE_NO_PARENTS = 1 << 3, /* do not look into its parents */
 };
 
 /* Opens the store at @path. Which of the two layouts it has is told by what is there: a directory
@@ -67,6 +68,31 @@ struct cairn_store_info {
 
 CAIRN_API void cairn_store_info(const struct cairn_store *store, struct cairn_store_info *ret);
 
+/*
+ * Parents: stores in which objects are looked for that this one lacks, read-only, in their order, with their
+ * own parents behind them. Everything that looks an object up knows them, and nothing is copied that one
+ * of them has. Whoever removes objects from a parent must know what its children need.
+ */
+
+/* The parents of an open store, flat, each once. NULL: there is no @i-th. */
+CAIRN_API const struct cairn_store *cairn_store_parent(const struct cairn_store *store,
+						       unsigned int i);
+
+/* The path by which the store was opened; lives as long as the store. */
+CAIRN_API const char *cairn_store_path(const struct cairn_store *store);
+
+/* Calls @fn for every parent that the store itself names, as it names it. Returns 0, what @fn returned
+ * below 0, or a negative errno. */
+CAIRN_API int cairn_store_parent_lines(const struct cairn_store *store,
+				       int (*fn)(void *arg, const char *line), void *arg,
+				       struct cairn_error *err);
+
+/* Makes @lines the parents that the store names: absolute paths, or paths that begin at the store. They are
+ * not opened, and those of the open @store stay as they are. Durable on return. Returns 0;
+ * -EOPNOTSUPP: a bare store has none; or another negative errno. */
+CAIRN_API int cairn_store_set_parents(struct cairn_store *store, const char *const *lines,
+				      unsigned long nr, struct cairn_error *err);
+
 /* The algorithm that names objects. An empty store takes the one that is set first. */
 CAIRN_API enum cairn_alg cairn_store_alg(const struct cairn_store *store);
 /* Returns 0, or -EINVAL when objects of the other algorithm are there already. */
@@ -79,6 +105,11 @@ CAIRN_API const char *cairn_store_objects_path(const struct cairn_store *store);
  * and never leaves the store. Returns a descriptor, -ENOENT, or another negative errno. */
 CAIRN_API int cairn_store_open_object(const struct cairn_store *store, const char *object_path,
 				      struct cairn_error *err);
+
+/* Which store has the object, @store or a parent: *@ret, which may be NULL; *@ret_size its bytes. Only
+ * names are looked at. Returns 0 or -ENOENT. */
+CAIRN_API int cairn_store_find_object(const struct cairn_store *store, const char *object_path,
+				      const struct cairn_store **ret, uint64_t *ret_size);
 
 /* Copies the content of an object to @write, each piece only after all of it was found to have
  * @digest. Returns 0; -EILSEQ (kind DIGEST) when it has not; -ENOENT; or what @write returned. */

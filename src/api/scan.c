@@ -11,6 +11,8 @@
 	 CAIRN_SCAN_USER_XATTRS | CAIRN_SCAN_SPLIT_HARDLINKS | CAIRN_SCAN_ONE_FILE_SYSTEM |        \
 	 CAIRN_SCAN_NO_CACHE | CAIRN_SCAN_VERIFY_CACHE)
 
+_Static_assert(STORE_PARENTS_MAX <= SCAN_SINK_FDS_MAX, "the parents' directories are among them");
+
 DEFINE_CLEANUP(struct tree *, tree, tree_free)
 DEFINE_CLEANUP(struct scan_cache *, scan_cache, scan_cache_free)
 
@@ -31,7 +33,7 @@ static struct scan_cache *open_cache(int dirfd, const char *path,
 	if (options->flags & CAIRN_SCAN_NO_CACHE)
 		return NULL;
 	fd = openat(dirfd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || scan_cache_name(fd, options, store->alg, name) < 0)
+	if (fd < 0 || scan_cache_name(fd, options, store->alg, store_parents_id(store), name) < 0)
 		return NULL;
 	(void)store_cache_read(store, name, SCAN_CACHE_SIZE_MAX, &data, &size);
 	if (scan_cache_new(data, size, digests, &cache) < 0)
@@ -56,12 +58,16 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 	cleanup(scan_cache) struct scan_cache *cache = NULL;
 	cleanup(tree) struct tree *t = NULL;
 	char name[SCAN_CACHE_NAME_MAX];
+	int fds[STORE_PARENTS_MAX];
 	struct scan_sink sink;
 	int r;
 
 	r = store_begin(store, err);
 	if (r < 0)
 		return r;
+	for (unsigned int i = 0; i < store->nr_parents; i++)
+		fds[i] = store->parents[i]->objects >= 0 ? store->parents[i]->objects
+							 : store->objects;
 	sink = (struct scan_sink){
 		.store = store,
 		.alg = store->alg,
@@ -72,6 +78,8 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 		.begin = store_pending,
 		.commit = store_commit,
 		.stamp = store_stamp,
+		.fds = fds,
+		.nr_fds = store->nr_parents,
 	};
 	cache = open_cache(dirfd, path, options, name);
 	r = scan_directory(dirfd, path, options, &sink, cache, &t, res, err);

@@ -6,7 +6,8 @@
 
 #include "store/store.h"
 
-#define OPEN_FLAGS (CAIRN_STORE_CREATE | CAIRN_STORE_READ_ONLY | CAIRN_STORE_BARE)
+#define OPEN_FLAGS                                                                                 \
+	(CAIRN_STORE_CREATE | CAIRN_STORE_READ_ONLY | CAIRN_STORE_BARE | CAIRN_STORE_NO_PARENTS)
 
 int cairn_store_open(const char *path, unsigned int flags, struct cairn_store **ret,
 		     struct cairn_error *err)
@@ -73,4 +74,38 @@ int cairn_store_read_object(const struct cairn_store *store, const char *object_
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
 				 "read an object: unknown digest algorithm");
 	return store_read_object(store, object_path, digest, write, arg, err);
+}
+
+const struct cairn_store *cairn_store_parent(const struct cairn_store *store, unsigned int i)
+{
+	return i < store->nr_parents ? store->parents[i] : NULL;
+}
+
+const char *cairn_store_path(const struct cairn_store *store)
+{
+	return store->path;
+}
+
+int cairn_store_parent_lines(const struct cairn_store *store,
+			     int (*fn)(void *arg, const char *line), void *arg,
+			     struct cairn_error *err)
+{
+	return store_parent_lines(store, fn, arg, err);
+}
+
+int cairn_store_set_parents(struct cairn_store *store, const char *const *lines, unsigned long nr,
+			    struct cairn_error *err)
+{
+	return store_set_parents(store, lines, nr, err);
+}
+
+int cairn_store_find_object(const struct cairn_store *store, const char *object_path,
+			    const struct cairn_store **ret, uint64_t *ret_size)
+{
+	struct stat st;
+	int r = store_find_object(store, object_path, ret, &st);
+
+	if (!r)
+		*ret_size = (uint64_t)st.st_size;
+	return r;
 }

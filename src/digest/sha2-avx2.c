@@ -12,11 +12,13 @@
 #include <endian.h>
 #include <immintrin.h>
 
+#include "digest/sha2-cpu-internal.h"
+
 #define TARGET __attribute__((target("avx2")))
 
 static bool supported(void)
 {
-	return __builtin_cpu_supports("avx2");
+	return CPU_HAS_AVX2;
 }
 
 #define V             __m256i

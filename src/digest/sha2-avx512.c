@@ -12,11 +12,13 @@
 #include <endian.h>
 #include <immintrin.h>
 
+#include "digest/sha2-cpu-internal.h"
+
 #define TARGET __attribute__((target("avx512f,avx512bw")))
 
 static bool supported(void)
 {
-	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+	return CPU_HAS_AVX512;
 }
 
 #define V             __m512i

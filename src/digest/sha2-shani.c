@@ -9,8 +9,9 @@
 
 #ifdef __x86_64__
 
-#include <cpuid.h>
 #include <immintrin.h>
+
+#include "digest/sha2-cpu-internal.h"
 
 #define TARGET      __attribute__((target("sha,sse4.1")))
 #define INLINE      static inline __attribute__((always_inline))
@@ -20,10 +21,7 @@
 
 static bool supported(void)
 {
-	unsigned int a, b, c, d;
-
-	return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-	       b & bit_SHA;
+	return CPU_HAS_SHA;
 }
 
 /* For each of the n messages; k is a constant in each copy, so that arrays become registers. */

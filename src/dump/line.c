@@ -91,7 +91,7 @@ static const char *split_numbers(const char *text, const char *end, struct line 
 	for (int i = SIZE; i <= MTIME; i++) {
 		const char *start = text;
 
-		text += i == MODE && *text == '@';
+		text += i == MODE && text < end && *text == '@';
 		if (!plain_number(&text, end, i == MODE ? 8 : 10, &l->value[i]))
 			return NULL;
 		if (i == MTIME) {

@@ -244,6 +244,7 @@ static int number_groups(struct grouping *g, struct stored_groups *ret)
 static int group_by(const struct stored *s, key_fn key_of, const struct team *team,
 		    struct stored_groups *ret)
 {
+	static const struct team alone = {0};
 	const uint32_t nr = s->tree->nr_entries;
 	/* Nobody can make many files with one hash who does not know it. */
 	struct grouping g = {.s = s, .key_of = key_of, .seed = (uintptr_t)s};
@@ -251,6 +252,9 @@ static int group_by(const struct stored *s, key_fn key_of, const struct team *te
 	int r = -ENOMEM;
 
 	g.nr_ranges = (nr + (size_t)RANGE - 1) / RANGE;
+	/* Threads take longer to start. */
+	if (g.nr_ranges == 1)
+		team = &alone;
 	/* For its large pages. */
 	arena_init(&scratch);
 	g.items = (struct item *)arena_alloc(&scratch, nr * sizeof(*g.items));

@@ -12,12 +12,12 @@
 #include "digest/verity.h"
 #include "export/export-internal.h"
 #include "store/store.h"
+#include "store/stream.h"
 #include "sys/copy.h"
 #include "sys/io.h"
 #include "sys/verity.h"
 
-#define PIECE     (128u << 10) /* bytes; stays in the processor's cache between read and hash */
-#define CLONE_MIN (64u << 10)  /* bytes; below, writing is cheaper than sharing */
+#define CLONE_MIN (64u << 10) /* bytes; below, writing is cheaper than sharing */
 
 struct object {
 	const struct node *node;
@@ -100,40 +100,43 @@ static bool is_verified(const struct object *o)
 	       !memcmp(&measured, &o->digest, sizeof(measured));
 }
 
+struct ticker {
+	struct export *x;
+	unsigned int worker;
+	struct cairn_error *err;
+};
+
+static int tick(void *arg)
+{
+	const struct ticker *t = (const struct ticker *)arg;
+
+	return export_progress(t->x, t->worker, t->err);
+}
+
 /* Hashes @from (@hash), and writes it to @to (-1: nowhere). */
 static int stream(struct export *x, unsigned int worker, const struct object *o, int from, int to,
 		  bool hash, struct cairn_error *err)
 {
-	cleanup_free uint8_t *data = (uint8_t *)malloc(PIECE);
 	cleanup_verity struct verity v = {0};
 	struct cairn_digest digests[VERITY_ALGS_MAX];
-	bool sparse = (uint64_t)o->st.st_blocks * 512 < o->node->size;
-	uint64_t written = 0;
-	int r = 0;
+	struct ticker ticker = {x, worker, err};
+	const struct stream s = {
+		.from = from,
+		.to = to,
+		.size = o->node->size,
+		.sparse = (uint64_t)o->st.st_blocks * 512 < o->node->size,
+		.v = hash ? &v : NULL,
+		.tick = tick,
+		.arg = &ticker,
+	};
+	int r = hash ? verity_init(&v, CAIRN_ALG_BIT(x->alg)) : 0;
 
-	if (!data || (hash && verity_init(&v, CAIRN_ALG_BIT(x->alg)) < 0))
-		return export_errno(err, -ENOMEM, "write", o->node);
-	for (uint64_t at = 0; at < o->node->size;) {
-		size_t want = (size_t)MIN(o->node->size - at, (uint64_t)PIECE);
-		ssize_t n = pread_full(from, data, want, (off_t)at);
-
-		if (n < 0)
-			return export_errno(err, (int)n, "read the object of", o->node);
-		if ((size_t)n != want)
-			return wrong_content(o, err);
-		if (hash)
-			verity_update(&v, data, want);
-		if (to >= 0)
-			r = copy_append(to, data, want, sparse, &written);
-		if (r < 0)
-			return export_errno(err, r, "write", o->node);
-		at += want;
-		r = export_progress(x, worker, err);
-		if (r < 0)
-			return r;
-	}
-	if (to >= 0 && sparse)
-		r = copy_end(to, written);
+	if (!r)
+		r = stream_run(&s);
+	if (r == -ECANCELED)
+		return r;
+	if (r == -ENODATA)
+		return wrong_content(o, err);
 	if (r < 0)
 		return export_errno(err, r, "write", o->node);
 	if (!hash)

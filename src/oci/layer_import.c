@@ -76,6 +76,8 @@ static int end_object(struct layer_import *im, const void *data, struct cairn_er
 		r = store_commit(store, &im->pending, id, size, err);
 	if (r < 0)
 		return r;
+	if (store && im->options.stored)
+		im->options.stored(im->options.stored_arg, id, size);
 	im->new_objects += r > 0;
 	im->new_bytes += r > 0 ? size : 0;
 	if (im->writer && splitwriter_external(im->writer, id, size) < 0)

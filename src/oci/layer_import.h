@@ -27,6 +27,9 @@ struct layer_import_options {
 	enum compression compression;
 	const char *diff_id; /* that it must have, NULL: any */
 	uint64_t limit;      /* bytes of the tar; 0: LAYER_UNPACKED_MAX */
+	/* Told of each content that is an object now, while its last bytes are fed; may be NULL. */
+	void (*stored)(void *arg, const struct cairn_digest *id, uint64_t size);
+	void *stored_arg;
 };
 
 struct layer_import_result {

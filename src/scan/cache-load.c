@@ -22,7 +22,7 @@ static bool may_see_trusted(void)
 }
 
 int scan_cache_name(int fd, const struct cairn_scan_options *options, enum cairn_alg alg,
-		    char out[SCAN_CACHE_NAME_MAX])
+		    uint64_t sink_id, char out[SCAN_CACHE_NAME_MAX])
 {
 	const unsigned int decisive = CAIRN_SCAN_SKIP_XATTRS | CAIRN_SCAN_USER_XATTRS;
 	char text[8192];
@@ -40,9 +40,9 @@ int scan_cache_name(int fd, const struct cairn_scan_options *options, enum cairn
 	path[n] = '\0';
 	m = readlink("/proc/self/ns/user", users, sizeof(users) - 1);
 	users[MAX(m, (ssize_t)0)] = '\0';
-	snprintf(text, sizeof(text), "%u %u %u %u %d %s %s", (unsigned int)alg, options->algs,
-		 options->flags & decisive, (unsigned int)geteuid(), may_see_trusted(), users,
-		 path);
+	snprintf(text, sizeof(text), "%u %u %u %u %d %llx %s %s", (unsigned int)alg, options->algs,
+		 options->flags & decisive, (unsigned int)geteuid(), may_see_trusted(),
+		 (unsigned long long)sink_id, users, path);
 	put_le64(hash, XXH3_64bits(text, strlen(text)));
 	snprintf(out, SCAN_CACHE_NAME_MAX, "scan-%u-", (unsigned int)geteuid());
 	*hex_put(out + strlen(out), hash, sizeof(hash)) = '\0';

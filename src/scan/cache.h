@@ -19,10 +19,10 @@ struct scan_cache;
 #define SCAN_CACHE_SIZE_MAX ((size_t)1 << 32) /* bytes: thirty million files */
 
 /* Name of the cache of the directory open at @fd for scans with @options and objects of @alg: caches of
- * other options, users and rights have other names. Returns 0 or a negative errno. */
+ * other options, users and rights, and of sinks that are not @sink_id, have other names. Returns 0 or a negative errno. */
 #define SCAN_CACHE_NAME_MAX 40
 int scan_cache_name(int fd, const struct cairn_scan_options *options, enum cairn_alg alg,
-		    char out[SCAN_CACHE_NAME_MAX]);
+		    uint64_t sink_id, char out[SCAN_CACHE_NAME_MAX]);
 
 /* Takes over @data[0..@size) from malloc(), which may be NULL. @digest_size: bytes of all digests of a
  * content. Returns 0 or -ENOMEM, and then @data is still the caller's. */

@@ -19,12 +19,16 @@ struct scan_cache;
 
 /* Where contents go: what a scan needs of a store. Several threads call these at once; each returns a
  * negative errno, with words in @err, on failure. Threads that the scan starts have no descriptors but
- * @dirfd and the standard ones. */
+ * @dirfd, @fds and the standard ones. */
+#define SCAN_SINK_FDS_MAX 64
+
 struct scan_sink {
 	struct cairn_store *store;
 	enum cairn_alg alg; /* names objects */
 	int dirfd;          /* the directory of objects: refused as part of the source */
 	bool empty;         /* no object is there yet */
+	const int *fds;     /* other descriptors that the functions need */
+	unsigned int nr_fds;
 
 	/* Whether the content is there: 1 or 0. */
 	int (*has)(const struct cairn_store *store, const struct cairn_digest *digest,

@@ -153,9 +153,13 @@ static void finish_task(struct scan *scan)
 
 static void own_descriptors(const struct scan *scan)
 {
-	const int keep[] = {scan->root_fd, scan->sink ? scan->sink->dirfd : scan->root_fd};
+	const struct scan_sink *sink = scan->sink;
+	int keep[2 + SCAN_SINK_FDS_MAX] = {scan->root_fd, sink ? sink->dirfd : scan->root_fd};
+	unsigned int nr = sink ? sink->nr_fds : 0;
 
-	place_own_descriptors(keep, ARRAY_SIZE(keep));
+	if (nr)
+		memcpy(keep + 2, sink->fds, nr * sizeof(*keep));
+	place_own_descriptors(keep, 2 + nr);
 }
 
 int worker_run(struct worker *w)

@@ -133,17 +133,39 @@ void store_cache_remove(const struct cairn_store *s, const char *name)
 		(void)unlinkat(folder, name, 0);
 }
 
-int store_stamp(const struct cairn_store *s, uint8_t first, struct timespec *ret)
+/* The later of *@ret and the ctime of @s' directory. Returns whether there is one, or a negative errno. */
+static int later_stamp(const struct cairn_store *s, const char name[3], struct timespec *ret)
 {
-	static const char digits[] = "0123456789abcdef";
-	const char name[3] = {digits[first >> 4], digits[first & 15], '\0'};
 	struct stat st;
 
+	if (s->objects < 0)
+		return 0;
 	/* A server's times are its own. */
 	if (!place_is_ordinary(s->objects))
 		return -EOPNOTSUPP;
 	if (fstatat(s->objects, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	*ret = st.st_ctim;
+		return errno == ENOENT ? 0 : -errno;
+	if (st.st_ctim.tv_sec > ret->tv_sec ||
+	    (st.st_ctim.tv_sec == ret->tv_sec && st.st_ctim.tv_nsec > ret->tv_nsec))
+		*ret = st.st_ctim;
+	return 1;
+}
+
+int store_stamp(const struct cairn_store *s, uint8_t first, struct timespec *ret)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char name[3] = {digits[first >> 4], digits[first & 15], '\0'};
+	struct timespec stamp = {0};
+	int found = later_stamp(s, name, &stamp);
+
+	/* Whatever happens in one of them happens later than all that has happened. */
+	for (unsigned int i = 0; found >= 0 && i < s->nr_parents; i++) {
+		int r = later_stamp(s->parents[i], name, &stamp);
+
+		found = r < 0 ? r : found | r;
+	}
+	if (found <= 0)
+		return found < 0 ? found : -ENOENT;
+	*ret = stamp;
 	return 0;
 }

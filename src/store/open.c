@@ -227,6 +227,8 @@ int store_open(const char *path, unsigned int flags, struct cairn_store **ret,
 	while (flock(s->dirfd, LOCK_SH) < 0 && errno == EINTR)
 		;
 	r = open_layout(s, path, err);
+	if (!r && !(flags & CAIRN_STORE_NO_PARENTS))
+		r = store_open_parents(s, err);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(s);
@@ -237,6 +239,8 @@ void store_close(struct cairn_store *s)
 {
 	if (!s)
 		return;
+	while (s->nr_parents)
+		store_close(s->parents[--s->nr_parents]);
 	if (s->dirfd >= 0)
 		close(s->dirfd);
 	if (s->objects >= 0)

@@ -131,14 +131,16 @@ static int check_prefix(const struct cairn_store *s, const char *path, uint8_t p
 	return 1;
 }
 
-int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
-	      struct cairn_error *err)
+/* Whether the object @path of @digest is in @s itself. @verity: it must have fs-verity. */
+static int has_object(const struct cairn_store *s, const char *path,
+		      const struct cairn_digest *digest, uint64_t size, bool verity,
+		      struct cairn_error *err)
 {
-	char path[OBJECT_PATH_MAX];
 	struct statx stx;
 	int r;
 
-	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	if (s->objects < 0)
+		return 0;
 	r = check_prefix(s, path, digest->bytes[0]);
 	if (r <= 0)
 		return r < 0 ? failed(err, r, "look up", path) : 0;
@@ -149,7 +151,29 @@ int store_has(const struct cairn_store *s, const struct cairn_digest *digest, ui
 		return failed(err, -errno, "look up", path);
 	}
 	return S_ISREG(stx.stx_mode) && stx.stx_size == size &&
-	       (!s->verity || stx.stx_attributes & STATX_ATTR_VERITY);
+	       (!verity || stx.stx_attributes & STATX_ATTR_VERITY);
+}
+
+static int has_own(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
+		   struct cairn_error *err)
+{
+	char path[OBJECT_PATH_MAX];
+
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	return has_object(s, path, digest, size, s->verity, err);
+}
+
+int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
+	      struct cairn_error *err)
+{
+	char path[OBJECT_PATH_MAX];
+	int r;
+
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	r = has_object(s, path, digest, size, s->verity, err);
+	for (unsigned int i = 0; !r && i < s->nr_parents; i++)
+		r = has_object(s->parents[i], path, digest, size, s->verity, err);
+	return r;
 }
 
 int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn_error *err)
@@ -217,7 +241,7 @@ int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_di
 			r = pending_link(p, path);
 	}
 	if (r == -EEXIST) {
-		r = store_has(s, digest, size, err);
+		r = has_own(s, digest, size, err);
 		if (r < 0)
 			return r;
 		if (r) {
@@ -227,6 +251,15 @@ int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_di
 		r = pending_replace(p, path);
 	}
 	return r < 0 ? failed(err, r, "publish", path) : 1;
+}
+
+int store_link(struct cairn_store *s, const char *from, const struct cairn_digest *digest)
+{
+	char path[OBJECT_PATH_MAX];
+
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	return !make_prefix(s, path, digest->bytes[0], false) &&
+	       !linkat(AT_FDCWD, from, s->objects, path, AT_SYMLINK_FOLLOW);
 }
 
 int store_put(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
@@ -256,5 +289,8 @@ int store_sync(const struct cairn_store *s, struct cairn_error *err)
 {
 	if (syncfs(s->objects) < 0)
 		return error_errno(err, -errno, "make %s durable", s->objects_path);
+	/* Others fill the parents, and answer for that; but not all is on disk yet that was found. */
+	for (unsigned int i = 0; i < s->nr_parents; i++)
+		(void)syncfs(s->parents[i]->dirfd);
 	return 0;
 }

@@ -11,7 +11,7 @@
 
 #define PIECE ((size_t)1 << 20) /* bytes that are verified and handed out at a time */
 
-int store_open_object(const struct cairn_store *s, const char *object_path, struct cairn_error *err)
+static int open_own(const struct cairn_store *s, const char *object_path, struct cairn_error *err)
 {
 	const char *path = object_path + strspn(object_path, "/");
 	cleanup_fd int fd = -1;
@@ -27,6 +27,33 @@ int store_open_object(const struct cairn_store *s, const char *object_path, stru
 		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "object %s: not a regular file",
 				 path);
 	return take_fd(&fd);
+}
+
+int store_open_object(const struct cairn_store *s, const char *object_path, struct cairn_error *err)
+{
+	int fd = open_own(s, object_path, err);
+
+	for (unsigned int i = 0; fd == -ENOENT && i < s->nr_parents; i++)
+		fd = open_own(s->parents[i], object_path, err);
+	return fd;
+}
+
+int store_find_object(const struct cairn_store *s, const char *object_path,
+		      const struct cairn_store **ret, struct stat *st)
+{
+	for (unsigned int i = 0; i <= s->nr_parents; i++) {
+		const struct cairn_store *at = i ? s->parents[i - 1] : s;
+
+		if (at->objects < 0 ||
+		    fstatat(at->objects, object_path + strspn(object_path, "/"), st,
+			    AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISREG(st->st_mode))
+			continue;
+		if (ret)
+			*ret = at;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int store_read_object(const struct cairn_store *s, const char *object_path,

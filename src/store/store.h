@@ -20,12 +20,16 @@
 #define STORE_STORE_H
 
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include <cairn/store.h>
 
 #include "base/error.h"
 #include "store/meta.h"
 #include "sys/pending.h"
+
+#define STORE_PARENTS_MAX                                                                          \
+	32 /* overlayfs takes 500 layers; each is looked into for what is missing */
 
 struct cairn_store {
 	int dirfd;          /* the directory that was named, locked shared (repository §4) */
@@ -41,6 +45,10 @@ struct cairn_store {
 	bool has_meta;
 	bool secure;            /* meta.json has fs-verity: so must every object (repository §2) */
 	struct store_meta meta; /* where has_meta */
+
+	/* Where objects are looked for that are not here (parents.c). */
+	struct cairn_store *parents[STORE_PARENTS_MAX];
+	unsigned int nr_parents;
 
 	const void *filled_from; /* the tree whose objects have all just been put in or found */
 
@@ -76,7 +84,21 @@ int store_make_directory(const char *path, bool bare);
  * was opened read-only; or another negative errno. */
 int store_begin(struct cairn_store *s, struct cairn_error *err);
 
-/* Whether the object is there, by promise 3. Returns 1, 0 or a negative errno. */
+/* Opens the parents that the store names, and theirs. Returns 0 or a negative errno. */
+int store_open_parents(struct cairn_store *s, struct cairn_error *err);
+
+/* Calls @fn for every parent that the store itself names, as it names it. */
+int store_parent_lines(const struct cairn_store *s, int (*fn)(void *arg, const char *line),
+		       void *arg, struct cairn_error *err);
+
+/* Another number for other parents. */
+uint64_t store_parents_id(const struct cairn_store *s);
+
+/* As cairn_store_set_parents(). */
+int store_set_parents(struct cairn_store *s, const char *const *lines, size_t nr,
+		      struct cairn_error *err);
+
+/* Whether the object is there or in a parent, by promise 3. Returns 1, 0 or a negative errno. */
 int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
 	      struct cairn_error *err);
 
@@ -91,6 +113,30 @@ int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn
 int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
 		 uint64_t size, struct cairn_error *err);
 
+/* Gives the file at @path, such as /proc/self/fd/N, the name of the object @digest as well. Returns 1; 0:
+ * it cannot have that (another file system, too many names, not ours), or the name is taken. */
+int store_link(struct cairn_store *s, const char *path, const struct cairn_digest *digest);
+
+/* A file elsewhere that has the content of an object. */
+struct store_source {
+	int fd;                     /* read-only */
+	struct cairn_digest digest; /* of either algorithm */
+	uint64_t size;
+	bool link;              /* it may become the object itself, if it is like one */
+	int (*tick)(void *arg); /* called now and then; a negative errno ends it; may be NULL */
+	void *arg;
+};
+
+struct store_imported {
+	struct cairn_digest digest; /* of the store's algorithm */
+	bool cloned, linked;
+};
+
+/* Adds the object, after the bytes were found to have the source's digest. Returns 1: it is new; 0: it
+ * was there; -EILSEQ (kind DIGEST): they have not; or another negative errno. */
+int store_import(struct cairn_store *s, const struct store_source *source,
+		 struct store_imported *ret, struct cairn_error *err);
+
 /* Makes what was written durable. Returns 0 or a negative errno, which is also that of a write that
  * failed behind our back. */
 int store_sync(const struct cairn_store *s, struct cairn_error *err);
@@ -101,6 +147,10 @@ int store_digest_fd(int fd, enum cairn_alg alg, struct cairn_digest *ret);
 /* As cairn_store_open_object() and cairn_store_read_object(). */
 int store_open_object(const struct cairn_store *s, const char *object_path,
 		      struct cairn_error *err);
+/* Which store has the object, itself or a parent (*@ret, may be NULL), and the facts of its file. Nothing
+ * is opened. Returns 0 or -ENOENT. */
+int store_find_object(const struct cairn_store *s, const char *object_path,
+		      const struct cairn_store **ret, struct stat *st);
 int store_read_object(const struct cairn_store *s, const char *object_path,
 		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
 		      struct cairn_error *err);
@@ -115,7 +165,8 @@ int store_cache_read(const struct cairn_store *s, const char *name, size_t max, 
 int store_cache_write(const struct cairn_store *s, const char *name, const void *data, size_t size);
 void store_cache_remove(const struct cairn_store *s, const char *name);
 
-/* The ctime of the directory that names contents whose digest begins with @first. While it stays the same,
+/* The ctime of the directory, here and in the parents, that names contents whose digest begins with @first.
+ * While it stays the same,
  * no name comes or goes there. Returns 0; -ENOENT; -EOPNOTSUPP: times tell nothing on the store's file
  * system; or another negative errno. */
 int store_stamp(const struct cairn_store *s, uint8_t first, struct timespec *ret);

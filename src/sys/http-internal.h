@@ -33,6 +33,7 @@ struct http_attempt {
 	char *url;               /* where the attempt goes */
 	char *etag;              /* of the first answer with a body; NULL: it had none */
 	bool begun;              /* begin() was called */
+	int status;              /* … for an answer with this status */
 	CURL *easy;              /* NULL between attempts */
 	struct curl_slist *list; /* header lines of the attempt */
 	char words[CURL_ERROR_SIZE];

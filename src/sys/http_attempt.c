@@ -145,6 +145,7 @@ static int judge_body(struct http_attempt *a)
 		return r;
 	if (!a->begun) {
 		a->begun = true;
+		a->status = request->status;
 		a->etag = etag ? strdup(etag) : NULL;
 		if (request->begin)
 			r = request->begin(request->arg, request);
@@ -584,6 +585,9 @@ static void finish_answer(struct http_attempt *a)
 		a->state = ATTEMPT_WAITING;
 		return;
 	}
+	/* That the rest came as a part (206) is our affair. */
+	if (a->verdict == VERDICT_BODY)
+		request->status = a->status;
 	attempt_end(a, 0);
 }
 

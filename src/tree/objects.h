@@ -18,4 +18,9 @@ enum cairn_alg tree_alg(const struct tree *t);
  * @ret: freed by the caller. Returns their number or -ENOMEM. */
 int64_t tree_objects(const struct tree *t, struct object_use **ret);
 
+/* Gives every external file the digest, and with it the path, that its object has in a store of @alg:
+ * @digests[0..@nr) in the order of tree_objects(). All must be named by their digest. The caller alone has
+ * the tree. Returns 0, -EINVAL for another number, or -ENOMEM. */
+int tree_set_digests(struct tree *t, enum cairn_alg alg, const uint8_t *digests, size_t nr);
+
 #endif

@@ -25,10 +25,11 @@ ROOMS = {
     'scan': 'base sys digest tree',
     'store': 'base sys digest tree erofs',
     'export': 'base sys digest tree tar erofs store',
+    'transfer': 'base sys digest tree erofs store',
     'oci': 'base sys digest tree tar erofs store',
     'mount': 'base sys digest erofs store',
     'fuse': 'base sys digest erofs store',
-    'api': 'base sys digest tree dump erofs tar scan store export oci mount fuse',
+    'api': 'base sys digest tree dump erofs tar scan store export transfer oci mount fuse',
     # What is not in src/: programs know the public headers, and base for comfort.
     'cli': 'base',
     'dropin': 'base',

@@ -145,6 +145,7 @@ Groups of commands.
   Commands:
     init        make a store, or give an old one its meta.json
     info        tell what a store is
+    parents     list or change the stores that a store looks into
   
   'cairn store COMMAND -h' tells the options of one.
 

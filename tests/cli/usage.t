@@ -20,6 +20,7 @@ The program by itself.
     ls          list the names in an image
     dump        print a tree as composefs-dump(5) text
     objects     list the objects that images need
+    missing     list the objects that images need and a store lacks
     cat         print files of an image, verified
     export-dir  write the tree of an image as files, verified
     tar         write the tree of an image as a tar stream, verified
@@ -31,6 +32,12 @@ The program by itself.
     tag         give names to an image in a store
     untag       take names from images in a store
     store       make a store, and tell what one is
+    du          tell what images of a store cost, alone and together
+    copy        copy an image and its contents into another store
+    fetch       bring an image and its contents from a web server
+    export      list the images of a store for 'cairn fetch' of others
+    pull        bring a container image into a store
+    convert     make a zstd:chunked layer of a tar archive
     oci         look at container images in registries and layouts
     version     print the version
     help        tell what there is

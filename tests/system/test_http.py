@@ -78,7 +78,7 @@ def test_ranges(server):
 
 def test_resume(server):
     server.add('/data', 'cut', 700000, times=3)
-    assert ask(server.url + '/data')[0] == whole(status=206)
+    assert ask(server.url + '/data')[0] == whole()
     assert [a.headers['Range'] for a in server.log] == [None, 'bytes=700000-', 'bytes=1400000-',
                                                         'bytes=2100000-']
     # The same of a part, and of a server that then sends all of it.
@@ -143,7 +143,7 @@ def test_wrong_length(server):
 
 def test_stall(server):
     server.add('/data', 'drip', 100, 5, times=1)
-    assert ask('stall=1', server.url + '/data')[0] == whole(status=206)
+    assert ask('stall=1', server.url + '/data')[0] == whole()
 
 
 def test_redirects(server):
@@ -157,7 +157,7 @@ def test_redirects(server):
         server.clear()
         server.add('/here', 'redirect', '/data', 302)
         server.add('/data', 'cut', 5000, times=1)
-        assert ask('authorization=Basic c2VjcmV0', server.url + '/here')[0] == whole(status=206)
+        assert ask('authorization=Basic c2VjcmV0', server.url + '/here')[0] == whole()
         assert [a.path for a in server.log] == ['/here', '/data', '/here', '/data']
         assert {a.headers['Authorization'] for a in server.log} == {'Basic c2VjcmV0'}
 

@@ -263,11 +263,11 @@ static void test_name(void **state)
 	char names[5][SCAN_CACHE_NAME_MAX];
 	int fd = open("/", O_RDONLY | O_DIRECTORY);
 
-	assert_int_equal(scan_cache_name(p->fd, &all, CAIRN_SHA256, names[0]), 0);
-	assert_int_equal(scan_cache_name(p->fd, &epoch, CAIRN_SHA256, names[1]), 0);
-	assert_int_equal(scan_cache_name(p->fd, &user, CAIRN_SHA256, names[2]), 0);
-	assert_int_equal(scan_cache_name(p->fd, &all, CAIRN_SHA512, names[3]), 0);
-	assert_int_equal(scan_cache_name(fd, &all, CAIRN_SHA256, names[4]), 0);
+	assert_int_equal(scan_cache_name(p->fd, &all, CAIRN_SHA256, 0, names[0]), 0);
+	assert_int_equal(scan_cache_name(p->fd, &epoch, CAIRN_SHA256, 0, names[1]), 0);
+	assert_int_equal(scan_cache_name(p->fd, &user, CAIRN_SHA256, 0, names[2]), 0);
+	assert_int_equal(scan_cache_name(p->fd, &all, CAIRN_SHA512, 0, names[3]), 0);
+	assert_int_equal(scan_cache_name(fd, &all, CAIRN_SHA256, 0, names[4]), 0);
 	assert_string_equal(names[0], names[1]);
 	for (int i = 2; i < 5; i++)
 		assert_string_not_equal(names[0], names[i]);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* Container images into a store: layers, the image that they make, and the names. */
+#include <errno.h>
+#include <string.h>
+
+#include <cairn/names.h>
+
+#include "api/api-internal.h"
+#include "api/oci-internal.h"
+#include "oci/pull.h"
+#include "tar/layer.h"
+
+int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, enum cairn_alg alg,
+		    const struct cairn_pull_options *o, bool again, struct pull *ret,
+		    struct cairn_error *err)
+{
+	const struct oci_document *m = oci->image->manifest;
+	const struct pull_options options = {
+		.profile = o->profile,
+		.store = store,
+		.algs = alg ? CAIRN_ALG_BIT(alg) : 0,
+		.jobs = o->jobs,
+		.again = again,
+		.progress = o->progress,
+		.progress_arg = o->progress_arg,
+	};
+
+	if (o->profile != CAIRN_PROFILE_COMPOSEFS && o->profile != CAIRN_PROFILE_RUNTIME)
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "no such profile: %d",
+				 (int)o->profile);
+	if (!m->is_image)
+		return error_set(err, -ENOTSUP, CAIRN_ERROR_UNSUPPORTED,
+				 "not a container image but an artifact of type %.100s",
+				 m->artifact_type ? m->artifact_type : m->config.media_type);
+	return pull_layers(oci->image, &options, ret, err);
+}
+
+int oci_merge(const struct pull *p, const struct cairn_pull_options *o, struct tree **ret,
+	      struct cairn_error *err)
+{
+	const struct cairn_merge_options options = {.profile = o->profile, .xattrs = o->xattrs};
+	const struct tree **trees cleanup_free =
+		(const struct tree **)calloc(p->nr_layers + 1, sizeof(*trees));
+
+	if (!trees)
+		return error_errno(err, -ENOMEM, "merge");
+	for (size_t i = 0; i < p->nr_layers; i++)
+		trees[i] = p->layers[p->layers[i].same_as].tree;
+	return layer_merge(trees, p->nr_layers, &options, ret, err);
+}
+
+static void count(const struct pull *p, struct cairn_pull_result *ret)
+{
+	*ret = (struct cairn_pull_result){.layers = p->nr_layers};
+	for (size_t i = 0; i < p->nr_layers; i++) {
+		const struct pull_layer *l = &p->layers[i];
+
+		ret->known_layers += l->known || l->same_as != i;
+		if (l->known || l->same_as != i)
+			ret->known_bytes += p->image->manifest->parts[i].size;
+		ret->fetched_bytes += l->fetched;
+		ret->known_bytes += l->saved;
+		ret->new_objects += l->new_objects;
+		ret->new_bytes += l->new_bytes;
+		ret->duplicates += l->stats.duplicates;
+		ret->order_sensitive += l->stats.order_sensitive;
+	}
+}
+
+/* The store's; where it says none, the one that sealing is about. */
+static int format_of(const struct cairn_store *store, int format)
+{
+	if (format != CAIRN_FORMAT_AUTO)
+		return format;
+	if (!store->has_meta)
+		return CAIRN_FORMAT_V1;
+	return store->meta.format == CAIRN_FORMAT_V0 ? CAIRN_FORMAT_AUTO : store->meta.format;
+}
+
+/* Before anything gets a name: the image must have the digest. */
+static int expect(const struct tree *tree, const struct cairn_image_options *options,
+		  enum cairn_alg alg, const struct cairn_digest *expected, struct cairn_error *err)
+{
+	char found[CAIRN_DIGEST_HEX_MAX], wanted[CAIRN_DIGEST_HEX_MAX];
+	struct cairn_image_options only = *options;
+	struct cairn_image_result result;
+	int r;
+
+	only.alg = alg;
+	r = cairn_image_write(tree_to_public((struct tree *)tree), &only, &result, err);
+	if (r < 0 || !memcmp(&result.digest, expected, sizeof(*expected)))
+		return r;
+	cairn_digest_to_hex(&result.digest, found);
+	cairn_digest_to_hex(expected, wanted);
+	return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST, "the image has digest %s, not %s", found,
+			 wanted);
+}
+
+/* Once with what the store knows, and once more without, if what it knows is not complete. */
+static int pull(const struct cairn_oci *oci, struct cairn_store *store,
+		const struct cairn_pull_options *o, bool again, struct cairn_pull_result *ret,
+		struct cairn_error *err)
+{
+	struct pull p cleanup_pull = {0};
+	const struct cairn_image_options image_options = {
+		.format = format_of(store, o->format),
+		.jobs = o->jobs,
+	};
+	struct tree *tree = NULL;
+	int r = oci_read_layers(oci, store, 0, o, again, &p, err);
+
+	if (r == 0)
+		r = oci_merge(&p, o, &tree, err);
+	if (r < 0)
+		return r;
+	count(&p, ret);
+	if (o->expected)
+		r = expect(tree, &image_options, store->alg, o->expected, err);
+	if (r == 0)
+		r = cairn_store_add_image(store, tree_to_public(tree), &image_options, o->name,
+					  &ret->image, err);
+	tree_free(tree);
+	return r < 0 ? r
+		     : pull_documents(&p, store, &ret->image.digest, ret->image.format, o->name,
+				      err);
+}
+
+int cairn_oci_pull(struct cairn_oci *oci, struct cairn_store *store,
+		   const struct cairn_pull_options *options, struct cairn_pull_result *ret,
+		   struct cairn_error *err)
+{
+	struct cairn_pull_result result;
+	int r = store_begin(store, err);
+
+	if (r < 0)
+		return r;
+	r = pull(oci, store, options, false, &result, err);
+	if (r == -ENOENT && result.known_layers)
+		r = pull(oci, store, options, true, &result, err);
+	if (r == 0 && ret)
+		*ret = result;
+	return r;
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* Layers into a store, side by side. */
+#include "oci/pull.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#include "base/parallel.h"
+#include "oci/chunked.h"
+#include "oci/known.h"
+#include "store/names.h"
+
+#define TELL_MS 100 /* between two reports of progress */
+
+struct job {
+	const struct oci_image *image;
+	const struct pull_options *options;
+	struct pull *pull;
+	struct known_layers *known;
+	struct contents *contents; /* NULL: no layer needs it */
+	size_t *order;             /* layers to be fetched, the largest first */
+	size_t nr_order;
+	struct cairn_error *errors; /* of each layer */
+	atomic_bool stop;           /* one failed: the others need not go on */
+
+	pthread_mutex_t lock; /* over all below */
+	struct cairn_pull_layer *told;
+	uint64_t last_told;
+};
+
+/* --- progress -------------------------------------------------------------------------------- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Returns 0, or -ECANCELED when the user wants it. */
+static int tell(struct job *j, size_t i, enum cairn_pull_state state, uint64_t done, uint64_t saved)
+{
+	const struct pull_options *o = j->options;
+	uint64_t now;
+	int r = 0;
+
+	if (!o->progress)
+		return 0;
+	pthread_mutex_lock(&j->lock);
+	now = now_ms();
+	j->told[i].done = done;
+	j->told[i].saved = saved;
+	if (j->told[i].state != state || now - j->last_told >= TELL_MS) {
+		j->told[i].state = state;
+		j->last_told = now;
+		r = o->progress(o->progress_arg, j->told, j->pull->nr_layers) ? -ECANCELED : 0;
+	}
+	pthread_mutex_unlock(&j->lock);
+	return r;
+}
+
+/* --- one layer ------------------------------------------------------------------------------- */
+
+struct fetch {
+	struct job *job;
+	size_t layer;
+	struct layer_import *import;
+	uint64_t done;
+	struct cairn_error malformed; /* code 0: it is not, so far */
+};
+
+static int take_piece(void *arg, const void *data, size_t size, struct cairn_error *err)
+{
+	struct fetch *f = (struct fetch *)arg;
+	int r;
+
+	if (atomic_load_explicit(&f->job->stop, memory_order_relaxed))
+		return error_errno(err, -ECANCELED, "layer");
+	f->done += size;
+	r = tell(f->job, f->layer, CAIRN_PULL_FETCHING, f->done, 0);
+	if (r < 0)
+		return error_errno(err, r, "layer");
+	/* What is malformed may have been broken on its way: the digest of the blob will tell, so all of it
+	 * has to come. */
+	if (f->malformed.code < 0)
+		return 0;
+	r = layer_import_feed(f->import, data, size, &f->malformed);
+	if (r < 0 && f->malformed.kind == CAIRN_ERROR_SYSTEM) {
+		if (err)
+			*err = f->malformed;
+		return r;
+	}
+	return 0;
+}
+
+static int whole_layer(struct job *j, size_t i, const struct layer_import_options *options,
+		       struct layer_import_result *result, struct cairn_error *err)
+{
+	const struct oci_descriptor *d = &j->image->manifest->parts[i];
+	struct pull_layer *l = &j->pull->layers[i];
+	struct layer_import *im cleanup(layer_import) = NULL;
+	struct fetch f = {.job = j, .layer = i};
+	int r = layer_import_new(options, &im, err);
+
+	if (r < 0)
+		return r;
+	f.import = im;
+	r = oci_source_blob(j->image->source, d, take_piece, &f, err);
+	l->fetched += f.done;
+	if (r == 0 && f.malformed.code < 0) {
+		if (err)
+			*err = f.malformed;
+		r = f.malformed.code;
+	}
+	return r < 0 ? r : layer_import_finish(im, &l->tree, result, err);
+}
+
+static int tell_chunked(void *arg, uint64_t fetched, uint64_t saved)
+{
+	struct fetch *f = (struct fetch *)arg;
+	struct pull_layer *l = &f->job->pull->layers[f->layer];
+
+	if (atomic_load_explicit(&f->job->stop, memory_order_relaxed))
+		return -ECANCELED;
+	l->fetched = fetched;
+	l->saved = saved;
+	return tell(f->job, f->layer, CAIRN_PULL_FETCHING, fetched, saved);
+}
+
+/* Only what is missing, where a table of contents tells what that is. -EOPNOTSUPP: as a whole. */
+static int part_of_layer(struct job *j, size_t i, const struct layer_import_options *options,
+			 struct layer_import_result *result, struct cairn_error *err)
+{
+	const struct oci_descriptor *d = &j->image->manifest->parts[i];
+	struct pull_layer *l = &j->pull->layers[i];
+	struct toc_place place;
+	struct fetch f = {.job = j, .layer = i};
+	const struct chunked_pull chunked = {
+		.source = j->image->source,
+		.layer = d,
+		.place = &place,
+		.store = j->options->store,
+		.contents = j->contents,
+		.import = options,
+		.progress = tell_chunked,
+		.progress_arg = &f,
+	};
+	int r;
+
+	if (!j->contents)
+		return -EOPNOTSUPP;
+	r = toc_place_of(d, &place, err);
+	if (r < 0)
+		return r;
+	return r == TOC_CHUNKED ? chunked_pull(&chunked, &l->tree, result, err) : -EOPNOTSUPP;
+}
+
+static int fetch_once(struct job *j, size_t i, struct cairn_error *err)
+{
+	struct pull_layer *l = &j->pull->layers[i];
+	struct layer_import_result result;
+	const struct layer_import_options options = {
+		.profile = j->options->profile,
+		.store = j->options->store,
+		.algs = j->options->algs,
+		.keep = j->options->store != NULL,
+		.diff_id = j->image->config->diff_ids[i],
+	};
+	int r = part_of_layer(j, i, &options, &result, err);
+
+	if (r == -EOPNOTSUPP)
+		r = whole_layer(j, i, &options, &result, err);
+	if (r < 0)
+		return r;
+	l->stream = result.stream;
+	l->stats = result.stats;
+	l->size = result.size;
+	l->new_objects = result.new_objects;
+	l->new_bytes = result.new_bytes;
+	return tell(j, i, CAIRN_PULL_DONE, l->fetched, l->saved);
+}
+
+/* What was broken on its way may be whole the second time. */
+static int fetch_layer(void *arg, unsigned int worker, size_t at)
+{
+	struct job *j = (struct job *)arg;
+	size_t i = j->order[at];
+	struct cairn_error *err = &j->errors[i];
+	int r = fetch_once(j, i, err);
+
+	(void)worker;
+	if (r == -EILSEQ && !atomic_load(&j->stop))
+		r = fetch_once(j, i, err);
+	if (r < 0) {
+		error_prepend(err, "layer %zu, %.19s", i, j->image->manifest->parts[i].digest);
+		atomic_store(&j->stop, true);
+		return r;
+	}
+	return 0;
+}
+
+/* --- what is to be done ---------------------------------------------------------------------- */
+
+static int load_known(struct job *j, size_t i, struct cairn_error *err)
+{
+	struct pull_layer *l = &j->pull->layers[i];
+	int fd cleanup_fd = -1, r;
+
+	fd = known_layer_open(j->known, j->image->config->diff_ids[i], &l->stream, err);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	r = layer_load(fd, j->options->profile, &l->tree, &l->stats, err);
+	if (r < 0)
+		return r;
+	l->known = true;
+	return tell(j, i, CAIRN_PULL_KNOWN, 0, 0);
+}
+
+static void sort_order(struct job *j)
+{
+	const struct oci_descriptor *parts = j->image->manifest->parts;
+
+	/* A few dozen at most. */
+	for (size_t i = 1; i < j->nr_order; i++) {
+		size_t layer = j->order[i], k = i;
+
+		for (; k && parts[j->order[k - 1]].size < parts[layer].size; k--)
+			j->order[k] = j->order[k - 1];
+		j->order[k] = layer;
+	}
+}
+
+static int plan(struct job *j, struct cairn_error *err)
+{
+	const struct oci_config *config = j->image->config;
+	struct toc_place place;
+
+	for (size_t i = 0; i < j->pull->nr_layers; i++) {
+		struct pull_layer *l = &j->pull->layers[i];
+		const struct oci_descriptor *d = &j->image->manifest->parts[i];
+		int r = 0;
+
+		if (oci_kind_of(d->media_type) != OCI_KIND_LAYER)
+			return error_set(err, -ENOTSUP, CAIRN_ERROR_UNSUPPORTED,
+					 "layer %zu: of type '%.100s'", i, d->media_type);
+		if (toc_place_of(d, &place, err) < 0) {
+			error_prepend(err, "layer %zu", i);
+			return -EINVAL;
+		}
+		for (l->same_as = 0; l->same_as < i; l->same_as++) {
+			if (!strcmp(config->diff_ids[l->same_as], config->diff_ids[i]))
+				break;
+		}
+		j->told[i].size = d->size;
+		if (l->same_as == i && j->options->store && !j->options->again)
+			r = load_known(j, i, err);
+		if (r < 0) {
+			error_prepend(err, "layer %zu", i);
+			return r;
+		}
+		if (l->same_as == i && !l->tree)
+			j->order[j->nr_order++] = i;
+	}
+	sort_order(j);
+	return 0;
+}
+
+/* Compressed layers are no larger than what they become. */
+static int check_space(const struct job *j, struct cairn_error *err)
+{
+	struct cairn_store *store = j->options->store;
+	uint64_t needed = 0, there;
+	struct statvfs st;
+
+	if (!store || fstatvfs(store->dirfd, &st) < 0)
+		return 0;
+	for (size_t i = 0; i < j->nr_order; i++)
+		needed += j->image->manifest->parts[j->order[i]].size;
+	there = (uint64_t)st.f_bavail * st.f_frsize;
+	if (needed <= there)
+		return 0;
+	return error_set(err, -ENOSPC, CAIRN_ERROR_SYSTEM,
+			 "the layers to be fetched have %llu MiB, compressed; %s has room for %llu",
+			 (unsigned long long)(needed >> 20), store->path,
+			 (unsigned long long)(there >> 20));
+}
+
+/* --- names ----------------------------------------------------------------------------------- */
+
+/* Of all layers that were read now, whatever became of the others. */
+static int name_layers(struct job *j, struct cairn_error *err)
+{
+	struct cairn_store *store = j->options->store;
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; i < j->nr_order; i++)
+		any |= j->pull->layers[j->order[i]].tree != NULL;
+	if (!store || !any)
+		return 0;
+	r = store_sync(store, err);
+	for (size_t i = 0; i < j->nr_order && r == 0; i++) {
+		const struct pull_layer *l = &j->pull->layers[j->order[i]];
+		const char *diff_id = j->image->config->diff_ids[j->order[i]];
+		char name[OCI_DIGEST_MAX + 16];
+
+		if (!l->tree)
+			continue;
+		layer_stream_name(diff_id, name);
+		r = store_set_entry(store, STORE_STREAMS, name, &l->stream, err);
+		if (r == 0)
+			known_layers_add(j->known, diff_id, &l->stream);
+	}
+	known_layers_save(j->known);
+	return r;
+}
+
+/* --- all ------------------------------------------------------------------------------------- */
+
+/* The error of the first layer that failed by itself. */
+static int first_error(const struct job *j, int r, struct cairn_error *err)
+{
+	for (size_t i = 0; i < j->pull->nr_layers; i++) {
+		if (j->errors[i].code < 0 && j->errors[i].code != -ECANCELED) {
+			if (err)
+				*err = j->errors[i];
+			return j->errors[i].code;
+		}
+	}
+	return error_errno(err, r, "pull");
+}
+
+/* Whether contents of the store can take the place of some that would be fetched. */
+static int open_contents(struct job *j, struct cairn_error *err)
+{
+	struct cairn_store *store = j->options->store;
+	struct toc_place place;
+
+	if (!store || store->empty)
+		return 0;
+	for (size_t i = 0; i < j->nr_order; i++) {
+		if (toc_place_of(&j->image->manifest->parts[j->order[i]], &place, NULL) ==
+		    TOC_CHUNKED)
+			return contents_open(store, &j->contents, err);
+	}
+	return 0;
+}
+
+static int run(struct job *j, struct cairn_error *err)
+{
+	struct cairn_error naming = {0};
+	int r = plan(j, err), named;
+
+	if (r == 0)
+		r = check_space(j, err);
+	if (r == 0)
+		r = open_contents(j, err);
+	if (r < 0)
+		return r;
+	r = parallel_for(MAX(j->options->jobs, 1u), j->nr_order, fetch_layer, j);
+	if (r < 0)
+		r = first_error(j, r, err);
+	named = name_layers(j, &naming);
+	if (j->contents)
+		contents_save(j->contents);
+	if (r == 0 && named < 0) {
+		if (err)
+			*err = naming;
+		r = named;
+	}
+	return r;
+}
+
+int pull_layers(const struct oci_image *image, const struct pull_options *options, struct pull *ret,
+		struct cairn_error *err)
+{
+	size_t nr = image->manifest->nr_parts;
+	struct pull pull = {.image = image, .nr_layers = nr};
+	struct job j = {.image = image,
+			.options = options,
+			.pull = &pull,
+			.lock = PTHREAD_MUTEX_INITIALIZER};
+	int r = -ENOMEM;
+
+	pull.layers = (struct pull_layer *)calloc(nr + 1, sizeof(*pull.layers));
+	j.order = (size_t *)calloc(nr + 1, sizeof(*j.order));
+	j.errors = (struct cairn_error *)calloc(nr + 1, sizeof(*j.errors));
+	j.told = (struct cairn_pull_layer *)calloc(nr + 1, sizeof(*j.told));
+	if (!pull.layers || !j.order || !j.errors || !j.told)
+		error_errno(err, r, "pull");
+	else if (options->store)
+		r = known_layers_open(options->store, &j.known, err);
+	else
+		r = 0;
+	if (r == 0)
+		r = run(&j, err);
+	known_layers_free(j.known);
+	contents_close(j.contents);
+	free(j.order);
+	free(j.errors);
+	free(j.told);
+	if (r < 0) {
+		pull_fini(&pull);
+		return r;
+	}
+	*ret = pull;
+	return 0;
+}
+
+void pull_fini(struct pull *p)
+{
+	for (size_t i = 0; p->layers && i < p->nr_layers; i++)
+		tree_free(p->layers[i].tree);
+	free(p->layers);
+	p->layers = NULL;
+}

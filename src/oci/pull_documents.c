@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Manifest and config in a store: split streams whose only part is the JSON, an object even when it is small.
+ *
+ *	oci-config-DIGEST	names: each diff_id → its layer; composefs.image, composefs.image.v1 → the image
+ *	oci-manifest-DIGEST	names: config:DIGEST → the config; each diff_id → its layer
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "digest/verity.h"
+#include "oci/pull.h"
+#include "store/names.h"
+#include "store/splitstream.h"
+
+#define NAME_MAX_LEN (OCI_DIGEST_MAX + 32)
+
+static int collect(void *arg, const void *data, unsigned long size)
+{
+	return buf_put((struct buf *)arg, data, size);
+}
+
+static int put_object(struct cairn_store *store, const void *data, size_t size,
+		      struct cairn_digest *ret, struct cairn_error *err)
+{
+	int r = verity_digest_data(data, size, CAIRN_ALG_BIT(store->alg), ret);
+
+	if (r < 0)
+		return error_errno(err, r, "hashing");
+	return MIN(store_put(store, ret, data, size, err), 0);
+}
+
+/* Writes the split stream that @w holds the names of, of the document @bytes. Frees @w. */
+static int put_stream(struct cairn_store *store, struct splitwriter *w, const struct buf *bytes,
+		      struct cairn_digest *ret, struct cairn_error *err)
+{
+	struct buf file cleanup_buf = BUF_INIT(SIZE_MAX / 4);
+	struct cairn_digest id;
+	int r = put_object(store, bytes->data, bytes->len, &id, err);
+
+	if (r == 0 && (splitwriter_external(w, &id, bytes->len) < 0 ||
+		       splitwriter_finish(w, collect, &file) < 0))
+		r = error_errno(err, -ENOMEM, "split stream");
+	if (r == 0)
+		r = put_object(store, file.data, file.len, ret, err);
+	splitwriter_free(w);
+	return r;
+}
+
+static const struct cairn_digest *stream_of(const struct pull *p, size_t i)
+{
+	return &p->layers[p->layers[i].same_as].stream;
+}
+
+static int name_layers(const struct pull *p, struct splitwriter *w)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->nr_layers && r == 0; i++) {
+		if (p->layers[i].same_as == i)
+			r = splitwriter_named(w, p->image->config->diff_ids[i], stream_of(p, i));
+	}
+	return r;
+}
+
+static int put_config(const struct pull *p, struct cairn_store *store,
+		      const struct cairn_digest *image_digest, int format, struct cairn_digest *ret,
+		      struct cairn_error *err)
+{
+	struct splitwriter *w;
+	int r = splitwriter_new(store->alg, SPLITSTREAM_CONFIG, &w);
+
+	if (r < 0)
+		return error_errno(err, r, "config");
+	r = name_layers(p, w);
+	if (r == 0 && format == CAIRN_FORMAT_V2)
+		r = splitwriter_named(w, "composefs.image", image_digest);
+	else if (r == 0 && format == CAIRN_FORMAT_V1)
+		r = splitwriter_named(w, "composefs.image.v1", image_digest);
+	if (r < 0) {
+		splitwriter_free(w);
+		return error_errno(err, r, "config");
+	}
+	return put_stream(store, w, &p->image->config_bytes, ret, err);
+}
+
+static int put_manifest(const struct pull *p, struct cairn_store *store,
+			const struct cairn_digest *config, struct cairn_digest *ret,
+			struct cairn_error *err)
+{
+	char name[NAME_MAX_LEN];
+	struct splitwriter *w;
+	int r = splitwriter_new(store->alg, SPLITSTREAM_MANIFEST, &w);
+
+	if (r < 0)
+		return error_errno(err, r, "manifest");
+	snprintf(name, sizeof(name), "config:%s", p->image->manifest->config.digest);
+	r = splitwriter_named(w, name, config);
+	if (r == 0)
+		r = name_layers(p, w);
+	if (r < 0) {
+		splitwriter_free(w);
+		return error_errno(err, r, "manifest");
+	}
+	return put_stream(store, w, &p->image->manifest_bytes, ret, err);
+}
+
+/* '/' and '%' are written as %2F and %25, for a tag is one component. */
+static int tag_name(const char *tag, char out[STORE_REF_MAX + 1])
+{
+	size_t len = (size_t)snprintf(out, STORE_REF_MAX, "oci/");
+
+	for (; *tag; tag++) {
+		if (len + 4 > STORE_REF_MAX)
+			return -ENAMETOOLONG;
+		if (*tag == '/' || *tag == '%')
+			len += (size_t)sprintf(out + len, "%%%02X", (unsigned char)*tag);
+		else
+			out[len++] = *tag;
+	}
+	out[len] = '\0';
+	return 0;
+}
+
+static int set_tag(struct cairn_store *store, const char *tag, const char *entry,
+		   struct cairn_error *err)
+{
+	char name[STORE_REF_MAX + 1];
+
+	if (*tag == '@' || tag_name(tag, name) < 0)
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "'%.200s' cannot be a tag", tag);
+	return store_set_ref(store, STORE_STREAMS, name, entry, true, err);
+}
+
+int pull_documents(const struct pull *p, struct cairn_store *store,
+		   const struct cairn_digest *image_digest, int format, const char *tag,
+		   struct cairn_error *err)
+{
+	struct cairn_digest config, manifest;
+	char name[NAME_MAX_LEN];
+	int r = put_config(p, store, image_digest, format, &config, err);
+
+	if (r == 0)
+		r = put_manifest(p, store, &config, &manifest, err);
+	if (r == 0)
+		r = store_sync(store, err);
+	if (r < 0)
+		return r;
+	snprintf(name, sizeof(name), "oci-config-%s", p->image->manifest->config.digest);
+	r = store_set_entry(store, STORE_STREAMS, name, &config, err);
+	snprintf(name, sizeof(name), "oci-manifest-%s", p->image->digest);
+	if (r == 0)
+		r = store_set_entry(store, STORE_STREAMS, name, &manifest, err);
+	if (r == 0 && tag)
+		r = set_tag(store, tag, name, err);
+	return r;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/* The list of images that a server shows (docs/format/index.md). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "store/names.h"
+#include "sys/dir.h"
+#include "sys/io.h"
+#include "transfer/transfer.h"
+
+#define HEAD "cairn-index 1\n"
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+struct printing {
+	const struct cairn_store *store;
+	struct buf *to;
+	uint64_t nr;
+	struct cairn_error *err;
+};
+
+static int print_ref(void *arg, const struct store_name *ref)
+{
+	struct printing *p = (struct printing *)arg;
+	struct cairn_digest id;
+	char path[OBJECT_PATH_MAX];
+	struct stat st;
+	char head[CAIRN_DIGEST_HEX_MAX + 64];
+	int r;
+
+	/* What points nowhere has nothing to be fetched. */
+	if (ref->problem || store_entry(p->store, STORE_IMAGES, ref->target, &id, NULL) < 0)
+		return 0;
+	(void)object_path(path, id.bytes, cairn_digest_size((enum cairn_alg)id.alg));
+	if (store_find_object(p->store, path, NULL, &st) < 0)
+		return 0;
+	r = snprintf(head, sizeof(head), "image %s:", id.alg == CAIRN_SHA256 ? "sha256" : "sha512");
+	cairn_digest_to_hex(&id, head + r);
+	r = buf_put(p->to, head, strlen(head));
+	if (!r) {
+		snprintf(head, sizeof(head), " %llu ", (unsigned long long)st.st_size);
+		r = buf_put(p->to, head, strlen(head));
+	}
+	if (!r)
+		r = buf_put(p->to, ref->name, strlen(ref->name));
+	if (!r)
+		r = buf_put(p->to, "\n", 1);
+	p->nr++;
+	return r < 0 ? error_errno(p->err, r, "list the images of %s", p->store->path) : 0;
+}
+
+int index_print(const struct cairn_store *s, struct buf *to, uint64_t *ret_nr,
+		struct cairn_error *err)
+{
+	struct printing p = {.store = s, .to = to, .err = err};
+	char end[32];
+	int r = buf_put(to, HEAD, strlen(HEAD));
+
+	if (r < 0)
+		return error_errno(err, r, "list the images of %s", s->path);
+	r = store_list_refs(s, STORE_IMAGES, print_ref, &p, err);
+	if (r < 0)
+		return r;
+	snprintf(end, sizeof(end), "end %llu\n", (unsigned long long)p.nr);
+	r = buf_put(to, end, strlen(end));
+	if (r < 0)
+		return error_errno(err, r, "list the images of %s", s->path);
+	*ret_nr = p.nr;
+	return 0;
+}
+
+int index_write(struct cairn_store *s, uint64_t *ret_nr, struct cairn_error *err)
+{
+	cleanup_pending struct pending p = PENDING_INIT;
+	cleanup_buf struct buf text = BUF_INIT(INDEX_SIZE_MAX);
+	cleanup_fd int folder = -1;
+	int r;
+
+	if (s->bare)
+		return error_set(err, -EOPNOTSUPP, CAIRN_ERROR_UNSUPPORTED,
+				 "%s: a directory of objects only has no images", s->path);
+	r = index_print(s, &text, ret_nr, err);
+	if (r < 0)
+		return r;
+	if (mkdirat(s->dirfd, "cairn", 0755) < 0 && errno != EEXIST)
+		return error_errno(err, -errno, "make directory %s/cairn", s->path);
+	folder = open_beneath(s->dirfd, "cairn", O_RDONLY | O_DIRECTORY);
+	r = folder < 0 ? folder : pending_open(folder, ".tmp-", 0644, &p);
+	if (!r)
+		r = write_all(p.fd, text.data, text.len);
+	if (!r && fsync(p.fd) < 0)
+		r = -errno;
+	if (!r)
+		r = pending_replace(&p, "index");
+	if (!r && fsync(folder) < 0)
+		r = -errno;
+	return r < 0 ? error_errno(err, r, "write %s/" INDEX_FILE, s->path) : 0;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+static int bad(struct cairn_error *err, uint64_t line, const char *what)
+{
+	return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "list of images: line %llu: %s",
+			 (unsigned long long)line, what);
+}
+
+/* Decimal digits at *@p, at most to @end, without leading zeros. */
+static bool take_number(const char **p, const char *end, uint64_t *ret)
+{
+	const char *start = *p;
+	uint64_t n = 0;
+
+	for (; *p < end && **p >= '0' && **p <= '9'; ++*p) {
+		if (n > (UINT64_MAX - 9) / 10)
+			return false;
+		n = n * 10 + (uint64_t)(**p - '0');
+	}
+	*ret = n;
+	return *p > start && (*start != '0' || *p == start + 1);
+}
+
+static bool take_word(const char **p, const char *end, const char *word)
+{
+	size_t len = strlen(word);
+
+	if ((size_t)(end - *p) < len || memcmp(*p, word, len) != 0)
+		return false;
+	*p += len;
+	return true;
+}
+
+/* "image ALG:HEX SIZE NAME" */
+static bool take_image(const char *p, const char *end, struct index_line *ret)
+{
+	char hex[CAIRN_DIGEST_HEX_MAX];
+	size_t len;
+
+	*ret = (struct index_line){0};
+	if (take_word(&p, end, "image sha256:"))
+		len = 64;
+	else if (take_word(&p, end, "image sha512:"))
+		len = 128;
+	else
+		return false;
+	if ((size_t)(end - p) < len)
+		return false;
+	memcpy(hex, p, len);
+	hex[len] = '\0';
+	p += len;
+	if (cairn_digest_from_hex(hex, &ret->digest) < 0 || !take_word(&p, end, " ") ||
+	    !take_number(&p, end, &ret->size) || !take_word(&p, end, " "))
+		return false;
+	ret->name = p;
+	ret->len = (size_t)(end - p);
+	return ret->len && ret->len <= STORE_REF_MAX && !memchr(p, '\0', ret->len);
+}
+
+int index_parse(const char *text, size_t size, int (*fn)(void *arg, const struct index_line *line),
+		void *arg, struct cairn_error *err)
+{
+	const char *p = text;
+	const char *const all = text + size;
+	uint64_t nr = 0;
+	int r;
+
+	if (size > INDEX_SIZE_MAX || !take_word(&p, all, HEAD))
+		return bad(err, 1, "expected \"cairn-index 1\"");
+	for (;; nr++) {
+		const char *end = (const char *)memchr(p, '\n', (size_t)(all - p));
+		struct index_line line;
+		uint64_t said;
+
+		if (!end)
+			return bad(err, nr + 2, "the list is cut short");
+		if (take_word(&p, end, "end ")) {
+			if (!take_number(&p, end, &said) || p != end || said != nr ||
+			    end + 1 != all)
+				return bad(err, nr + 2, "not the end of this list");
+			return 0;
+		}
+		if (!take_image(p, end, &line))
+			return bad(err, nr + 2, "expected \"image ALG:DIGEST SIZE NAME\"");
+		r = fn(arg, &line);
+		if (r < 0)
+			return r;
+		p = end + 1;
+	}
+}

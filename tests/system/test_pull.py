@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
+"""Container images into a store: the golden digests, sharing, mounting against umoci, failing, and going on."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
+import refimage  # noqa: E402
+from faults import Faults  # noqa: E402
+from programs import GOLDEN, program, run  # noqa: E402
+from registry import Layout, Registry, sha256, tar  # noqa: E402
+
+ENV = {'HOME': '/nonexistent', 'XDG_RUNTIME_DIR': '/nonexistent', 'CONTAINERS_REGISTRIES_CONF': '/dev/null'}
+SEALED = 'c80449620920f329addb8afc8f5febf1a83d77f0b4794bbf6b31a4c6976b21f4'
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='not root')
+needs_umoci = pytest.mark.skipif(not shutil.which('umoci') or not shutil.which('skopeo'),
+                                 reason='no umoci, no skopeo')
+
+
+def pull(store, reference, *options, status=0):
+    result = run('cairn', 'pull', '--json', '--store', store, *options, reference, env=ENV)
+    assert result.returncode == status, result
+    return json.loads(result.stdout) if status == 0 else result.stderr.decode()
+
+
+def digest(reference, *options):
+    result = run('cairn', 'oci', 'digest', *options, reference, env=ENV)
+    assert (result.returncode, result.stderr) == (0, b''), result
+    return result.stdout.decode().strip()
+
+
+@pytest.fixture
+def sealed(tmp_path):
+    """The layout with the golden digests."""
+    with tarfile.open(os.path.join(GOLDEN, 'oci', 'oci-layout.tar')) as archive:
+        archive.extractall(tmp_path / 'sealed')
+    return f'oci:{tmp_path}/sealed'
+
+
+def random_layers(seed, nr=3, files=60):
+    """Layers that change what is below them, with files of every way to be stored."""
+    rng = random.Random(seed)
+    layers = []
+    for layer in range(nr):
+        entries = {'usr/': None, f'usr/l{layer}/': None}
+        for i in range(files):
+            size = rng.choice([0, 1, 64, 65, 4096, 5000, 70000])
+            entries[f'usr/l{layer}/f{i}'] = rng.randbytes(size)
+        if layer:
+            for i in rng.sample(range(files), 5):
+                entries[f'usr/l{layer - 1}/f{i}'] = rng.randbytes(100)
+            entries[f'usr/l{layer - 1}/.wh.f{rng.randrange(files)}'] = b''
+        link = tarfile.TarInfo(f'usr/l{layer}/link')
+        link.type, link.linkname = tarfile.SYMTYPE, 'f0'
+        entries[link.name] = link
+        hard = tarfile.TarInfo(f'usr/l{layer}/hard')
+        hard.type, hard.linkname = tarfile.LNKTYPE, f'usr/l{layer}/f3'
+        entries[hard.name] = hard
+        layers.append(tar(entries))
+    return layers
+
+
+def test_golden(sealed, tmp_path):
+    found = pull(tmp_path / 's', f'{sealed}:plain', '--name', 'a/b:c%')
+    assert (found['digest'], found['format'], found['layers'], found['known_layers']) == (SEALED, 'V1', 2, 0)
+    assert digest(f'{sealed}:plain') == SEALED
+    assert digest(f'{sealed}:plain', '--xattrs', 'user').startswith('76068eae9ce35816')
+    assert digest(f'{sealed}:plain', '--format', '0').startswith('7b7b9449b413344d')
+    # The names of the family (repository.md §9).
+    streams = tmp_path / 's' / 'streams'
+    names = {n.split('-')[1] for n in os.listdir(streams) if n != 'refs'}
+    assert names == {'layer', 'config', 'manifest'}
+    assert os.listdir(streams / 'refs' / 'oci') == ['a%2Fb:c%25']
+    assert os.readlink(streams / 'refs' / 'oci' / 'a%2Fb:c%25') == f'../../oci-manifest-{found["manifest"]}'
+    assert os.readlink(tmp_path / 's' / 'images' / 'refs' / 'a' / 'b:c%') == f'../../{SEALED}'
+    # The documents lie there as they came.
+    blobs = tmp_path / 'sealed' / 'blobs' / 'sha256'
+    raw = open(blobs / found['manifest'][7:], 'rb').read()
+    assert refimage.fsverity(raw) == 'b70dc47716699d64d25804cabc728b6d9001f1b5cf7bffb8b63b1925dd33c619'
+    assert open(tmp_path / 's' / 'objects' / 'b7' / '0dc47716699d64d25804cabc728b6d9001f1b5cf7bffb8b63b1925dd33c619',
+                'rb').read() == raw
+
+    again = pull(tmp_path / 's', f'{sealed}:plain', '--name', 'again')
+    assert (again['digest'], again['known_layers'], again['fetched'], again['new_objects']) == (SEALED, 2, 0, 0)
+
+
+def test_match(sealed):
+    for wanted, words in ((SEALED, 'composefs V1, xattrs: allowlist, times: nanoseconds'),
+                          ('258d0def0ee924770d6a873d6b29d9497bb83834fadfe0c88eeef967c87c22d9',
+                           'composefs V0, xattrs: user, times: nanoseconds')):
+        assert digest(f'{sealed}:plain', '--match', wanted) == words
+    result = run('cairn', 'oci', 'digest', '--match', '0' * 64, f'{sealed}:plain')
+    assert (result.returncode, result.stdout) == (3, b'')
+
+
+def test_expected(sealed, tmp_path):
+    assert pull(tmp_path / 's', f'{sealed}:plain', '--digest', SEALED)['digest'] == SEALED
+    wrong = pull(tmp_path / 's', f'{sealed}:plain', '--digest', '0' * 64, '--name', 'wrong', status=3)
+    assert f'the image has digest {SEALED}, not 0000' in wrong
+    assert os.listdir(tmp_path / 's' / 'images' / 'refs') == ['sealed:plain']
+
+
+@pytest.mark.parametrize('how', ['none', 'gzip', 'zstd'])
+def test_compression_does_not_matter(tmp_path, how):
+    layers = random_layers(1)
+    layout = Layout(tmp_path / 'layout')
+    layout.name(layout.image(layers, how), 'a')
+    found = pull(tmp_path / 's', f'oci:{layout.path}:a', '--profile', 'runtime')
+    reference = Layout(tmp_path / 'reference')
+    reference.name(reference.image(layers, 'none'), 'a')
+    assert found['digest'] == digest(f'oci:{reference.path}:a', '--profile', 'runtime')
+
+
+@needs_root
+@needs_umoci
+def test_mounted_like_unpacked(tmp_path):
+    """What umoci unpacks and what cairn mounts are the same."""
+    for seed in (1, 2):
+        layout = Layout(tmp_path / f'layout{seed}')
+        layout.name(layout.image(random_layers(seed)), 'a')
+        subprocess.run(['umoci', 'unpack', '--image', f'{layout.path}:a', tmp_path / f'bundle{seed}'], check=True,
+                       capture_output=True)
+        pull(tmp_path / 's', f'oci:{layout.path}:a', '--profile', 'runtime', '--name', f'i{seed}')
+        (tmp_path / 'm').mkdir(exist_ok=True)
+        mounted = run('cairn', 'mount', '--store', tmp_path / 's', f'i{seed}', tmp_path / 'm')
+        assert mounted.returncode == 0, mounted
+        try:
+            subprocess.run(['diff', '-r', '--no-dereference', tmp_path / 'm', tmp_path / f'bundle{seed}' / 'rootfs'],
+                           check=True)
+        finally:
+            run('cairn', 'umount', tmp_path / 'm')
+
+
+def test_shared_layers(tmp_path):
+    """The base of a second image costs nothing, nor does a layer that comes twice."""
+    base, one, two = random_layers(3)
+    layout = Layout(tmp_path / 'layout')
+    layout.name(layout.image([base, one]), 'a')
+    layout.name(layout.image([base, two, two]), 'b')
+    with Registry(tmp_path / 'server') as registry, Faults(upstream=('127.0.0.1', registry.port)) as watched:
+        registry.push(f'oci:{layout.path}:a', 'x:a')
+        registry.push(f'oci:{layout.path}:b', 'x:b')
+        first = pull(tmp_path / 's', f'{watched.url[7:]}/x:a', '--profile', 'runtime')
+        assert (first['layers'], first['known_layers']) == (2, 0)
+        watched.log.clear()
+        second = pull(tmp_path / 's', f'{watched.url[7:]}/x:b', '--profile', 'runtime')
+        assert (second['layers'], second['known_layers']) == (3, 2)
+        assert len([a for a in watched.log if '/blobs/' in a.path]) == 2  # config, one layer
+        assert second['digest'] == digest(f'oci:{layout.path}:b', '--profile', 'runtime')
+
+
+def test_hostile_layers(tmp_path):
+    layout = Layout(tmp_path / 'layout')
+    layout.name(layout.image([tar({'usr/': None})], wrong_diff_id=True), 'lies')
+    assert 'expected sha256:' in pull(tmp_path / 's', f'oci:{layout.path}:lies', status=3)
+
+    bad = [({'usr/': None, 'usr/../../x': b'x'}, '..'), ({'usr/a': b'x'}, 'usr')]
+    for entries, words in bad:
+        layout.name(layout.image([tar(entries)]), 'bad')
+        error = pull(tmp_path / 's', f'oci:{layout.path}@{layout.manifests[-1]["digest"]}', status=1)
+        assert 'layer 0' in error or words in error, error
+    assert not os.path.exists(tmp_path / 's' / 'images')
+    # An entry that another tool wrote under a diff_id that its content has not is not believed.
+    good = tar({'usr/': None, 'usr/good': b'g' * 100})
+    layout.name(layout.image([tar({'usr/': None, 'usr/evil': b'e' * 100})]), 'evil')
+    layout.name(layout.image([good]), 'good')
+    pull(tmp_path / 's', f'oci:{layout.path}:evil')
+    streams = tmp_path / 's' / 'streams'
+    evil = next(n for n in os.listdir(streams) if n.startswith('oci-layer'))
+    os.symlink(os.readlink(streams / evil), streams / f'oci-layer-{sha256(good)}')
+    found = pull(tmp_path / 's', f'oci:{layout.path}:good')
+    assert (found['known_layers'], found['digest']) == (0, digest(f'oci:{layout.path}:good'))
+
+
+def test_foreign_streams(tmp_path):
+    """A layer that somebody else put there is taken, after it was read and hashed."""
+    layout = Layout(tmp_path / 'layout')
+    layout.name(layout.image(random_layers(4)), 'a')
+    first = pull(tmp_path / 's', f'oci:{layout.path}:a', '--profile', 'runtime')
+    shutil.rmtree(tmp_path / 's' / 'cairn')
+    again = pull(tmp_path / 's', f'oci:{layout.path}:a', '--profile', 'runtime')
+    assert (again['digest'], again['known_layers'], again['fetched']) == (first['digest'], 3, 0)
+    # One with a missing object is fetched again, known or not.
+    victim = max((os.path.join(d, f) for d, _, names in os.walk(tmp_path / 's' / 'objects') for f in names),
+                 key=os.path.getsize)
+    os.unlink(victim)
+    again = pull(tmp_path / 's', f'oci:{layout.path}:a', '--profile', 'runtime')
+    assert again['digest'] == first['digest'] and os.path.exists(victim)
+
+
+def test_bad_lines(tmp_path):
+    """A registry over a bad line: every byte of the layers is asked for about once."""
+    layers = random_layers(5, files=120)
+    layout = Layout(tmp_path / 'layout')
+    layout.name(layout.image(layers), 'a')
+    wanted = digest(f'oci:{layout.path}:a', '--profile', 'runtime')
+    with Registry(tmp_path / 'server') as registry, Faults(upstream=('127.0.0.1', registry.port)) as server:
+        registry.push(f'oci:{layout.path}:a', 'x:a')
+        reference = f'{server.url[7:]}/x:a'
+        server.add('/v2/x/blobs/.*', 'cut', 300000, times=4)
+        server.add('/v2/.*', 'status', 503, {'Retry-After': '0'}, times=3)
+        assert pull(tmp_path / 's1', reference, '--profile', 'runtime')['digest'] == wanted
+        server.clear()
+        server.add('/v2/x/blobs/.*', 'flip', 200000, times=1)
+        assert pull(tmp_path / 's2', reference, '--profile', 'runtime')['digest'] == wanted  # the second time
+        server.clear()
+        server.add('/v2/x/blobs/.*', 'flip', 200000)
+        error = pull(tmp_path / 's3', reference, '--profile', 'runtime', status=3)
+        assert error.startswith(f'cairn: pull: {reference}: layer ') or 'layer' in error
+        assert not os.path.exists(tmp_path / 's3' / 'images')
+
+
+def test_interrupted(tmp_path):
+    """Ctrl-C leaves a clean store, and the next pull goes on with the layers that were complete."""
+    layout = Layout(tmp_path / 'layout')
+    image = layout.image(random_layers(6))
+    layout.name(image, 'a')
+    manifest = json.loads(open(f'{layout.path}/blobs/sha256/{image["digest"][7:]}').read())
+    slow = manifest['layers'][2]['digest']
+    with Registry(tmp_path / 'server') as registry, Faults(upstream=('127.0.0.1', registry.port)) as server:
+        registry.push(f'oci:{layout.path}:a', 'x:a')
+        server.add(f'/v2/x/blobs/{slow}', 'drip', 1000, 0.5)
+        process = subprocess.Popen(
+            [program('cairn'), 'pull', '--store', tmp_path / 's', '--profile', 'runtime', '-j', '3',
+             f'{server.url[7:]}/x:a'], env=dict(os.environ, **ENV), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(200):
+            if len([a for a in server.log if '/blobs/' in a.path]) >= 4:
+                break
+            time.sleep(0.05)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert process.returncode == -signal.SIGINT
+        assert not os.path.exists(tmp_path / 's' / 'images')
+        for folder, _, names in os.walk(tmp_path / 's' / 'objects'):
+            for name in names:
+                data = open(os.path.join(folder, name), 'rb').read()
+                assert refimage.fsverity(data) == os.path.basename(folder) + name
+        server.clear()
+        found = pull(tmp_path / 's', f'{server.url[7:]}/x:a', '--profile', 'runtime')
+        assert (found['layers'], found['known_layers']) == (3, 2)
+        assert found['digest'] == digest(f'oci:{layout.path}:a', '--profile', 'runtime')
+
+
+@needs_root
+def test_no_room(tmp_path):
+    layout = Layout(tmp_path / 'layout')
+    layout.name(layout.image([tar({'usr/': None, 'usr/big': random.Random(7).randbytes(8 << 20)})]), 'a')
+    small = tmp_path / 'small'
+    small.mkdir()
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'none', small], check=True)
+    try:
+        error = pull(small / 's', f'oci:{layout.path}:a', '--profile', 'runtime', status=1)
+        assert 'layers to be fetched have 8 MiB, compressed' in error and 'has room for' in error
+        assert not os.path.exists(small / 's' / 'streams')
+    finally:
+        subprocess.run(['umount', small], check=True)
+
+
+def test_platforms(tmp_path):
+    layout = Layout(tmp_path / 'layout')
+    images = {p: layout.image([tar({'usr/': None, 'usr/a': p.encode() * 9})], architecture=p.split('/')[1])
+              for p in ('linux/amd64', 'linux/arm64')}
+    layout.name(layout.index(images), 'both')
+    reference = f'oci:{layout.path}:both'
+    arm = pull(tmp_path / 's', reference, '--platform', 'arm64', '--name', 'arm')
+    assert (arm['platform'], arm['manifest']) == ('linux/arm64', images['linux/arm64']['digest'])
+    result = run('cairn', 'pull', '--store', tmp_path / 's', '--all-platforms', '--name', 'x', reference, env=ENV)
+    assert result.returncode == 0 and arm['digest'].encode() in result.stdout.split()
+    assert sorted(os.listdir(tmp_path / 's' / 'images' / 'refs' / 'x' / 'linux')) == ['amd64', 'arm64']
+
+
+def test_artifacts(tmp_path):
+    layout = Layout(tmp_path / 'layout')
+    manifest = {'schemaVersion': 2, 'mediaType': 'application/vnd.oci.image.manifest.v1+json',
+                'config': layout.blob(b'{}', 'application/vnd.oci.empty.v1+json'), 'layers': [],
+                'artifactType': 'text/x-poem'}
+    layout.name(layout.document(manifest), 'a')
+    assert 'not a container image but an artifact of type text/x-poem' in pull(
+        tmp_path / 's', f'oci:{layout.path}:a', status=4)
+
+
+@needs_umoci
+def test_images_of_others(tmp_path):
+    """umoci's and skopeo's images."""
+    bundle = tmp_path / 'bundle'
+    layout = Layout(tmp_path / 'layout')
+    layout.name(layout.image([tar({'usr/': None})]), 'a')
+    for command in (['umoci', 'unpack', '--image', f'{layout.path}:a', bundle],
+                    ['sh', '-c', f'head -c 300000 /dev/urandom > {bundle}/rootfs/usr/x; echo hi > {bundle}/rootfs/usr/y'],
+                    ['umoci', 'repack', '--image', f'{layout.path}:b', bundle]):
+        subprocess.run(command, check=True, capture_output=True)
+    wanted = pull(tmp_path / 's', f'oci:{layout.path}:b', '--profile', 'runtime')['digest']
+    for target, options in ((f'oci:{tmp_path}/z:z', ['--dest-compress-format', 'zstd']),
+                            (f'docker-archive:{tmp_path}/d.tar:a:b', []), (f'oci-archive:{tmp_path}/o.tar:z', []),
+                            (f'dir:{tmp_path}/d', [])):
+        subprocess.run(['skopeo', '--insecure-policy', 'copy', '--quiet', *options, f'oci:{layout.path}:b', target],
+                       check=True, capture_output=True)
+        found = pull(tmp_path / 's', target, '--profile', 'runtime', '--name', 'z')
+        assert (found['digest'], found['known_layers']) == (wanted, found['layers']), target
+        fresh = pull(tmp_path / 'fresh', target, '--profile', 'runtime', '--name', 'z')
+        assert fresh['digest'] == wanted
+        shutil.rmtree(tmp_path / 'fresh')
