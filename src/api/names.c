@@ -40,15 +40,13 @@ static int name_image(struct cairn_store *store, const char *name,
 	return r;
 }
 
-/* Every object of the tree must be there; a scan has just put them in. */
+/* Every object of the tree must be there, and is noted to stay: a scan that had a cache has not asked. */
 static int check_objects(struct cairn_store *store, const struct tree *t, struct cairn_error *err)
 {
 	enum cairn_alg alg = tree_alg(t);
 	cleanup_free struct object_use *use = NULL;
 	int64_t nr;
 
-	if (store->filled_from == t)
-		return 0;
 	nr = tree_objects(t, &use);
 	if (nr < 0)
 		return error_errno(err, (int)nr, "look for the objects of the image");

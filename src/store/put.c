@@ -94,6 +94,15 @@ int store_use(const struct cairn_store *s, const struct cairn_digest *digest,
 	return r < 0 ? error_errno(err, r, "note what is used of %s", s->path) : 0;
 }
 
+unsigned int store_fds(const struct cairn_store *s, int fds[STORE_FDS_MAX])
+{
+	if (!s->lease)
+		return 0;
+	fds[0] = s->lease->fd;
+	fds[1] = s->lease->gate;
+	return 2;
+}
+
 int store_begin(struct cairn_store *s, struct cairn_error *err)
 {
 	cleanup_pending struct pending p = PENDING_INIT;

@@ -50,8 +50,6 @@ struct cairn_store {
 	struct cairn_store *parents[STORE_PARENTS_MAX];
 	unsigned int nr_parents;
 
-	const void *filled_from; /* the tree whose objects have all just been put in or found */
-
 	/* Found out by store_begin(). */
 	bool begun;
 	int lock;            /* the directory again, locked shared (lock.h); -1: not begun */
@@ -109,6 +107,11 @@ int store_set_parents(struct cairn_store *s, const char *const *lines, size_t nr
  * it is looked for; store_has() and store_commit() do that themselves. Returns 0 or a negative errno. */
 int store_use(const struct cairn_store *s, const struct cairn_digest *digest,
 	      struct cairn_error *err);
+
+/* The descriptors that store_has(), store_put(), store_pending() and store_commit() need beside s->objects and
+ * those of parents, for threads with a table of their own, into @fds. Returns their number. */
+#define STORE_FDS_MAX 2
+unsigned int store_fds(const struct cairn_store *s, int fds[STORE_FDS_MAX]);
 
 /* Whether the object is there or in a parent, by promise 3. Returns 1, 0 or a negative errno. */
 int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
