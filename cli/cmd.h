@@ -29,6 +29,7 @@ extern const struct command cmd_mounts;
 extern const struct command cmd_objects;
 extern const struct command cmd_pull;
 extern const struct command cmd_oci;
+extern const struct command cmd_oci_commit;
 extern const struct command cmd_oci_digest;
 extern const struct command cmd_oci_inspect;
 extern const struct command cmd_oci_layers;

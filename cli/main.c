@@ -49,6 +49,7 @@ const struct command *const commands[] = {
 	&cmd_oci_layers,
 	&cmd_oci_ls,
 	&cmd_oci_merge,
+	&cmd_oci_commit,
 	&cmd_version,
 	&cmd_help,
 	&cmd_completion,
