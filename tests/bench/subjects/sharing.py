@@ -40,7 +40,6 @@ def import_small(bench):
         bench.fresh('i.out')
         if name == 'ostree commit':
             subprocess.run(['ostree', 'init', '--mode=bare', '--repo=' + out], check=True)
-        os.sync()
 
     execute([bench.cairn, 'digest', tree])
     s = paired({
@@ -68,7 +67,7 @@ def between_stores(bench):
     execute([bench.cairn, 'build', tree, '--store', store, '--name', 'tree'])
     copy = [bench.cairn, 'copy', 'tree', '--from', store, '--to', out]
     s = paired({'copy': copy, 'cp -a': f'cp -a {store} {out}'}, min(bench.rounds, 3),
-               lambda name: (bench.fresh('b.out'), os.sync()))
+               lambda name: bench.fresh('b.out'))
     bench.row(f'copy to an empty store, {count:,} files of /usr', s['copy'], s['cp -a'].median(), 'cp -a')
     s = paired({'again': copy, 'du': [bench.cairn, 'du', '--store', store],
                 'stat': f'find {store}/objects -size 0'}, bench.rounds,
