@@ -5,6 +5,7 @@
 
 #include "api/api-internal.h"
 #include "digest/verity.h"
+#include "sys/io.h"
 #include "sys/verity.h"
 
 /* Read at once: enough for the widest hashing, small enough to stay in the cache. */
@@ -31,7 +32,7 @@ int cairn_digest_fd(int fd, unsigned int algs, struct cairn_digest *ret, struct 
 	off_t offset = 0;
 	int r;
 
-	data = (char *)malloc(READ_SIZE);
+	data = (char *)io_buffer(READ_SIZE);
 	if (!data)
 		return error_errno(err, -ENOMEM, "compute the digest");
 	r = verity_init(&v, algs);

@@ -22,10 +22,8 @@
 /* Nobody has more to parse than so many threads can. */
 #define JOBS_MAX 64
 
-#define PAGE 4096u
-
 struct text_buffer {
-	char *data; /* begins at a page */
+	char *data;
 	size_t len, size;
 };
 
@@ -62,16 +60,15 @@ static int pieces_init(struct pieces *p, unsigned int flags)
 	return 0;
 }
 
-/* Makes room for @size bytes. Whole pages: the kernel copies to where the same byte of a page goes
- * several times as fast as to elsewhere. */
+/* Makes room for @size bytes. */
 static int grow(struct text_buffer *b, size_t size)
 {
 	char *bigger;
 
 	if (size <= b->size)
 		return 0;
-	size = ROUND_UP(MAX(size, 2 * b->size), (size_t)PAGE);
-	bigger = (char *)aligned_alloc(PAGE, size);
+	size = MAX(size, 2 * b->size);
+	bigger = (char *)io_buffer(size);
 	if (!bigger)
 		return -ENOMEM;
 	if (b->len)

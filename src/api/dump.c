@@ -24,7 +24,7 @@ static int parse(int fd, unsigned int flags, struct tree **ret, struct cairn_err
 	ssize_t got;
 	int r = 0;
 
-	buffer = (char *)malloc(READ_SIZE);
+	buffer = (char *)io_buffer(READ_SIZE);
 	if (!buffer || dump_parser_new(flags, &p) < 0)
 		return error_errno(err, -ENOMEM, "parse the dump");
 	do {

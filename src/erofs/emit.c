@@ -3,8 +3,9 @@
  * Writing an image as it was planned.
  *
  * Invariants:
- *  1. buffer[ROOM], at a multiple of the block size in memory too, is the byte of the image where the piece begins, and the piece is all zero before
- *     anything is put there. What lies outside of the piece may be put too, and is dropped.
+ *  1. buffer[ROOM], at a multiple of the block size in memory too, is the byte of the image where the
+ *     piece begins, and the piece is all zero before anything is put there. What lies outside of the
+ *     piece may be put too, and is dropped.
  *  2. pos is the offset in the image of what is put next.
  */
 #include <assert.h>

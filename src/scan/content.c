@@ -27,9 +27,7 @@
 #define PIECE     (128u << 10) /* bytes; stays in the processor's cache between read and hash */
 #define CLONE_MIN (64u << 10)  /* bytes; below, writing is cheaper than sharing */
 
-/* The kernel's copy from the page cache is several times slower to other addresses (AMD Zen 3), and cache
- * lines are what matters. */
-#define COPY_ALIGN 64u
+#define CACHE_LINE 64u
 
 /* What a large file turned out to be. */
 struct content {
@@ -203,7 +201,8 @@ static int keep(struct worker *w, struct node *n, size_t size)
 	f = &w->small[w->nr_small++];
 	f->node = n;
 	f->data = data;
-	w->used = MIN(ROUND_UP(w->used + size, (size_t)COPY_ALIGN), w->buffer_size);
+	/* Contents begin on cache lines, see io_buffer(). */
+	w->used = MIN(ROUND_UP(w->used + size, (size_t)CACHE_LINE), w->buffer_size);
 	return 0;
 }
 
@@ -253,7 +252,7 @@ static int make_large_space(struct worker *w)
 		return 0;
 	if (verity_init(&w->stream, w->scan->algs) < 0)
 		return scan_out_of_memory(w);
-	w->piece = (uint8_t *)aligned_alloc(COPY_ALIGN, PIECE);
+	w->piece = (uint8_t *)io_buffer(PIECE);
 	return w->piece ? 0 : scan_out_of_memory(w);
 }
 
@@ -413,7 +412,7 @@ static int hold(struct worker *w, struct content *c)
 	int r;
 
 	if (!w->whole)
-		w->whole = (uint8_t *)aligned_alloc(COPY_ALIGN, HOLD_MAX);
+		w->whole = (uint8_t *)io_buffer(HOLD_MAX);
 	if (!w->whole)
 		return scan_out_of_memory(w);
 
@@ -567,7 +566,7 @@ int content_init(struct worker *w)
 		return r;
 	w->small = (struct small_file *)malloc(BATCH_FILES * sizeof(*w->small));
 	w->buffer_size = buffer_size();
-	w->buffer = (uint8_t *)aligned_alloc(COPY_ALIGN, w->buffer_size);
+	w->buffer = (uint8_t *)io_buffer(w->buffer_size);
 	return w->small && w->buffer ? 0 : -ENOMEM;
 }
 

@@ -13,7 +13,7 @@ int store_digest_fd(int fd, enum cairn_alg alg, struct cairn_digest *ret)
 {
 	cleanup_verity struct verity v = {0};
 	struct cairn_digest digests[VERITY_ALGS_MAX];
-	cleanup_free uint8_t *data = (uint8_t *)malloc(PIECE);
+	cleanup_free uint8_t *data = (uint8_t *)io_buffer(PIECE);
 	off_t offset = 0;
 	ssize_t n;
 	int r = data ? verity_init(&v, CAIRN_ALG_BIT(alg)) : -ENOMEM;

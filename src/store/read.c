@@ -8,6 +8,7 @@
 
 #include "store/reader.h"
 #include "sys/dir.h"
+#include "sys/io.h"
 
 #define PIECE ((size_t)1 << 20) /* bytes that are verified and handed out at a time */
 
@@ -65,7 +66,7 @@ int store_read_object(const struct cairn_store *s, const char *object_path,
 				       .path_len = (uint32_t)strnlen(object_path, PATH_MAX),
 				       .size = UINT64_MAX,
 				       .digest = *digest};
-	cleanup_free uint8_t *piece = (uint8_t *)malloc(PIECE);
+	cleanup_free uint8_t *piece = (uint8_t *)io_buffer(PIECE);
 	cleanup(reader) struct reader *reader = NULL;
 	struct reader_object *o;
 	uint64_t offset = 0;

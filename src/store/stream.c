@@ -11,7 +11,7 @@
 
 int stream_run(const struct stream *s)
 {
-	cleanup_free uint8_t *data = (uint8_t *)malloc(PIECE);
+	cleanup_free uint8_t *data = (uint8_t *)io_buffer(PIECE);
 	uint64_t written = 0;
 	int r = 0;
 

@@ -161,7 +161,7 @@ static struct worker *workers_new(unsigned int nr)
 	bool failed = !workers;
 
 	for (unsigned int i = 0; !failed && i < nr; i++) {
-		workers[i].piece = (uint8_t *)malloc(PIECE);
+		workers[i].piece = (uint8_t *)io_buffer(PIECE);
 		failed = !workers[i].piece;
 	}
 	if (!failed)

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#define PAGE 4096u
+
 static int write_loop(int fd, const char *p, size_t size, off_t offset, bool positioned)
 {
 	while (size) {
@@ -61,4 +63,9 @@ ssize_t read_full(int fd, void *data, size_t size)
 ssize_t pread_full(int fd, void *data, size_t size, off_t offset)
 {
 	return read_loop(fd, (char *)data, size, offset, true);
+}
+
+void *io_buffer(size_t size)
+{
+	return aligned_alloc(PAGE, ROUND_UP(size, (size_t)PAGE));
 }
