@@ -255,6 +255,12 @@ def shares_for(paths):
     return [(f's{i}', p) for i, p in enumerate(p for p in sorted(set(paths)) if p.startswith(hidden))]
 
 
+def ext4(*features):
+    """The command that makes a scratch disk."""
+    return ['mke2fs', '-q', '-F', '-t', 'ext4', '-O', ','.join(['verity', *features]), '-b', '4096', '-E',
+            'lazy_itable_init=1,nodiscard']
+
+
 def make_disk(path, *command):
     with open(path, 'wb') as f:
         f.truncate(2 << 30)
@@ -262,25 +268,8 @@ def make_disk(path, *command):
     return path
 
 
-def run(kernel, args, work):
-    source = os.environ.get('CAIRN_SOURCE', os.getcwd())
-    shares = shares_for([source, os.environ.get('CAIRN_BUILD', source)])
-    env = {k: v for k, v in os.environ.items()
-           if k.startswith('CAIRN_') or k.endswith('SAN_OPTIONS') or k in ('PATH', 'LC_ALL', 'LANG')}
-    env.update(HOME='/root', TERM='dumb', TMPDIR='/tmp', SCRATCH='/mnt/scratch', SCRATCH_DEV='/dev/vda')
-    disks = [make_disk(work + '/disk', 'mke2fs', '-q', '-F', '-t', 'ext4', '-O', 'verity,^has_journal', '-b',
-                       '4096', '-E', 'lazy_itable_init=1,nodiscard')]
-    if args.kernel in WITH_BTRFS and shutil.which('mkfs.btrfs'):
-        args.module.append('btrfs')
-        disks.append(make_disk(work + '/btrfs', 'mkfs.btrfs', '-K'))
-        env.update(SCRATCH_BTRFS='/mnt/btrfs', SCRATCH_BTRFS_DEV='/dev/vdb')
-    command = ''.join(f'export {k}={shlex.quote(v)}\n' for k, v in env.items())
-    command += 'cd /tmp\nexec ' + shlex.join(args.command) + '\n'
-    make_initramfs(kernel, args.module, shares, command, work + '/initramfs')
-
-    for name in 'output', 'status', 'cases', 'console':
-        open(f'{work}/{name}', 'w').close()
-
+def machine(kernel, work, disks, shares):
+    """The command that starts a guest; initramfs and the files that it writes are in @work."""
     qemu = ['qemu-system-x86_64', '-machine', 'q35,usb=off', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp',
             '1', '-m', '1G', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
             '-serial', f'file:{work}/console', '-kernel', kernel + '/vmlinuz', '-initrd',
@@ -297,6 +286,28 @@ def run(kernel, args, work):
     for tag, path in [('root', '/')] + shares:
         qemu += ['-fsdev', f'local,id={tag},path={path},security_model=none,multidevs=remap,readonly=on',
                  '-device', f'virtio-9p-pci,fsdev={tag},mount_tag={tag}']
+    return qemu
+
+
+def run(kernel, args, work):
+    source = os.environ.get('CAIRN_SOURCE', os.getcwd())
+    shares = shares_for([source, os.environ.get('CAIRN_BUILD', source)])
+    env = {k: v for k, v in os.environ.items()
+           if k.startswith('CAIRN_') or k.endswith('SAN_OPTIONS') or k in ('PATH', 'LC_ALL', 'LANG')}
+    env.update(HOME='/root', TERM='dumb', TMPDIR='/tmp', SCRATCH='/mnt/scratch', SCRATCH_DEV='/dev/vda')
+    disks = [make_disk(work + '/disk', *ext4('^has_journal'))]
+    if args.kernel in WITH_BTRFS and shutil.which('mkfs.btrfs'):
+        args.module.append('btrfs')
+        disks.append(make_disk(work + '/btrfs', 'mkfs.btrfs', '-K'))
+        env.update(SCRATCH_BTRFS='/mnt/btrfs', SCRATCH_BTRFS_DEV='/dev/vdb')
+    command = ''.join(f'export {k}={shlex.quote(v)}\n' for k, v in env.items())
+    command += 'cd /tmp\nexec ' + shlex.join(args.command) + '\n'
+    make_initramfs(kernel, args.module, shares, command, work + '/initramfs')
+
+    for name in 'output', 'status', 'cases', 'console':
+        open(f'{work}/{name}', 'w').close()
+
+    qemu = machine(kernel, work, disks, shares)
     try:
         subprocess.run(qemu, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                        stderr=open(work + '/console', 'a'), timeout=SECONDS)
