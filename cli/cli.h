@@ -32,6 +32,7 @@ struct command {
 	const struct opt *opts;      /* ends with OPT_END */
 	unsigned char min, max;      /* number of operands; max may be OPERANDS_ANY */
 	unsigned char first, others; /* enum operand_kind of the first and of the others */
+	unsigned char options_end;   /* operands that end the options; 0: none does */
 	int (*run)(const struct command *self, int argc, char **argv); /* gives an exit_status */
 };
 

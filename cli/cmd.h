@@ -6,6 +6,7 @@
 #include "cli.h"
 
 extern const struct command cmd_build;
+extern const struct command cmd_bundle;
 extern const struct command cmd_cat;
 extern const struct command cmd_check;
 extern const struct command cmd_completion;
@@ -28,13 +29,17 @@ extern const struct command cmd_mount;
 extern const struct command cmd_mounts;
 extern const struct command cmd_objects;
 extern const struct command cmd_pull;
+extern const struct command cmd_push;
+extern const struct command cmd_oci_export;
 extern const struct command cmd_oci;
+extern const struct command cmd_oci_commit;
 extern const struct command cmd_oci_digest;
 extern const struct command cmd_oci_inspect;
 extern const struct command cmd_oci_layers;
 extern const struct command cmd_oci_ls;
 extern const struct command cmd_oci_merge;
 extern const struct command cmd_refs;
+extern const struct command cmd_run;
 extern const struct command cmd_store;
 extern const struct command cmd_store_info;
 extern const struct command cmd_store_init;

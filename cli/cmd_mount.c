@@ -2,42 +2,24 @@
 /* cairn mount: an image on a directory. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 
 #include "cmd.h"
 #include "mount_fuse.h"
-#include "mount_options.h"
+#include "mount_request.h"
 #include "mounts.h"
 #include "source.h"
-#include "stores.h"
 
 struct args {
-	struct opt_list lists, stores;
-	unsigned int backend; /* enum cairn_backend */
-	unsigned int require, jobs;
-	bool json, no_check, verbose, verify, spec, foreground;
+	struct mount_wishes wishes;
+	bool json, verbose, spec, foreground;
 };
 
-/* Places in the choices of --require: enum cairn_state. */
-static const char states[] = "checked|enforced";
-
 static const struct opt opts[] = {
-	OPT_DIRS(struct args, stores, 's', "store", "DIR",
-		 "store with the contents, may be given several times"),
-	OPT_TEXTS(struct args, lists, 'o', "options", "OPTIONS", "mount options, see below"),
-	OPT_CHOICE(struct args, backend, 0, "backend", "HOW", "kernel|overlay|fuse",
-		   "how it is mounted; default: what keeps the promise best"),
+	MOUNT_WISH_OPTS(struct args, wishes),
 	OPT_BOOL(struct args, foreground, 'f', "foreground", 1,
-		 "with fuse: serve until it is unmounted, do not return before"),
-	OPT_CHOICE(struct args, require, 0, "require", "STATE", states,
-		   "refuse to mount when it would be weaker"),
-	OPT_BOOL(struct args, verify, 0, "verify", 1,
-		 "verify all contents now, where the kernel will not"),
-	OPT_BOOL(struct args, no_check, 0, "no-check", 1,
-		 "do not check an image that no digest pins"),
+		 "if a process serves it: do not return before it is unmounted"),
 	OPT_BOOL(struct args, spec, 0, "spec", 1, "mount nothing, print what would be"),
-	OPT_COUNT(struct args, jobs, 'j', "jobs", 1024, "threads for verifying"),
 	OPT_BOOL(struct args, verbose, 'v', "verbose", 1, "tell how it was mounted"),
 	OPT_JSON(struct args, json),
 	OPT_END,
@@ -140,46 +122,26 @@ static int mount_kernel(struct job *job, struct mount_args *m, int fd)
 	return r;
 }
 
-/* That a digest implies verity is about who may mount here by the kernel. */
-static enum cairn_backend choose(const struct args *a, const struct mount_args *m)
+static int mount_it(const struct args *a, struct mount_request *m, int fd, const char *image,
+		    const char *target)
 {
-	struct cairn_mount_options o = m->options;
-
-	if (a->backend)
-		return (enum cairn_backend)a->backend;
-	if (m->digest.alg && !m->verity_given)
-		o.verity = CAIRN_VERITY_TRY;
-	if (o.require == CAIRN_ENFORCED)
-		o.verity = CAIRN_VERITY_REQUIRE;
-	return cairn_backend_choose(&o, NULL);
-}
-
-static int mount_it(const struct args *a, struct mount_args *m, const struct store_list *stores,
-		    int fd, const char *image, const char *target)
-{
-	const bool check = !a->no_check && !m->digest.alg;
 	struct job job = {.args = a,
 			  .image = image,
 			  .target = target,
-			  .backend = choose(a, m),
-			  .checked = check};
+			  .backend = mount_request_backend(m),
+			  .checked = m->check};
 
 	if (job.backend == CAIRN_BACKEND_KERNEL)
-		return mount_kernel(&job, m, fd);
-	if (job.backend == CAIRN_BACKEND_FUSE && a->require == CAIRN_ENFORCED) {
+		return mount_kernel(&job, &m->mount, fd);
+	if (job.backend == CAIRN_BACKEND_FUSE && a->wishes.require == CAIRN_ENFORCED) {
 		talk("%s: 'enforced' is required, but what is served by fuse is checked at every read",
 		     image);
 		return EXIT_UNSUPPORTED;
 	}
-	/* Where the kernel does not verify, this backend has only the state at the time of the mount. */
-	if (job.backend == CAIRN_BACKEND_OVERLAY && m->options.verity != CAIRN_VERITY_OFF)
-		m->options.flags |= CAIRN_MOUNT_VERIFY_OBJECTS;
-	if (job.backend == CAIRN_BACKEND_OVERLAY && !m->verity_given && m->digest.alg)
-		m->options.verity = CAIRN_VERITY_TRY;
 	return mount_fuse(&(struct mount_fuse_args){.backend = job.backend,
-						    .options = m,
-						    .stores = stores,
-						    .check = check,
+						    .options = &m->mount,
+						    .stores = &m->stores,
+						    .check = m->check,
 						    .foreground = a->foreground,
 						    .image_fd = fd,
 						    .image = image,
@@ -218,77 +180,13 @@ static int print_spec(struct mount_args *m, int fd, const char *image)
 	return r < 0 ? talk_error(r, &err, image) : EXIT_DONE;
 }
 
-/* --- options --------------------------------------------------------------------------------- */
-
-/* The digest pins the image, so it implies that contents are verified as well; only an outspoken
- * noverity changes that. */
-static void settle_digest(struct mount_args *m)
-{
-	if (!m->digest.alg)
-		return;
-	m->options.digest = &m->digest;
-	if (!m->verity_given || m->options.verity == CAIRN_VERITY_TRY)
-		m->options.verity = CAIRN_VERITY_REQUIRE;
-}
-
-/* The objects of a store and of its parents, at most @max of them. Returns how many. */
-static size_t add_basedirs(const struct cairn_store *store, const char **out, size_t max)
-{
-	size_t nr = 0;
-
-	for (const struct cairn_store *s = store; s && nr < max;
-	     s = cairn_store_parent(store, (unsigned int)nr - 1))
-		out[nr++] = cairn_store_objects_path(s);
-	return nr;
-}
-
-/* STORE/cairn/verified of the first store that is not a bare one. @path: gets it. */
-static const char *memory_of(const struct store_list *stores, char *path, size_t size)
-{
-	for (unsigned int i = 0; i < stores->nr; i++) {
-		const char *objects = cairn_store_objects_path(stores->store[i]);
-		const size_t len = strlen(objects);
-		static const char tail[] = "/objects";
-
-		if (len < sizeof(tail) || strcmp(objects + len - strlen(tail), tail) != 0)
-			continue;
-		if ((size_t)snprintf(path, size, "%.*s/cairn/verified", (int)(len - strlen(tail)),
-				     objects) < size)
-			return path;
-	}
-	return NULL;
-}
-
-static int run_with(const struct args *a, struct mount_args *m, const struct store_list *stores,
-		    int fd, const char *image, const char *target)
-{
-	int idmap_fd cleanup_fd = -1;
-
-	if (m->idmap) {
-		idmap_fd = open_idmap(m->idmap);
-		if (idmap_fd < 0)
-			return talk_error(idmap_fd, NULL, m->idmap);
-	}
-	m->options.idmap_fd = idmap_fd;
-	m->options.image_name = image;
-	m->options.require = (enum cairn_state)a->require;
-	m->options.jobs = jobs_of(a->jobs);
-	if (!a->no_check)
-		m->options.flags |= CAIRN_MOUNT_CHECK_IMAGE;
-	if (a->verify || a->require == CAIRN_CHECKED)
-		m->options.flags |= CAIRN_MOUNT_VERIFY_OBJECTS;
-	return a->spec ? print_spec(m, fd, image) : mount_it(a, m, stores, fd, image, target);
-}
+/* --------------------------------------------------------------------------------------------- */
 
 static int run(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
-	struct mount_args m = {.options.verity = CAIRN_VERITY_TRY};
-	struct store_list stores cleanup_stores = {0};
-	const char *basedirs[8 * OPT_LIST_MAX];
-	struct image_found image cleanup_image = {.fd = -1};
-	char memory[PATH_MAX];
-	size_t nr_basedirs = 0;
+	struct mount_request m cleanup_request = MOUNT_REQUEST_INIT;
+	int idmap_fd cleanup_fd = -1;
 	int status, nr = opt_parse(self, argc, argv, &a);
 
 	if (nr < 0)
@@ -296,35 +194,21 @@ static int run(const struct command *self, int argc, char **argv)
 	out_json = a.json;
 	if (a.spec != (nr == 1))
 		return talk_usage(a.spec ? "--spec needs IMAGE alone" : "needs IMAGE DIR");
-	for (unsigned int i = 0; i < a.lists.nr; i++) {
-		status = mount_options_parse((char *)a.lists.text[i], &m);
-		if (status != EXIT_DONE)
-			return status;
-	}
-	settle_digest(&m);
-	if (!m.options.upperdir != !m.options.workdir)
-		return talk_usage("-o upperdir and -o workdir go together");
-
-	status = image_find(argv[1], &a.stores, &image);
-	if (status != EXIT_DONE)
-		return status;
-	if (!image.store && !a.stores.nr && !m.basedirs.nr)
-		return talk_usage("needs --store or -o basedir=");
-	status = image_stores(&image, &a.stores, &stores);
-	if (status != EXIT_DONE)
-		return status;
-	a.no_check |= image.whole;
-	if (a.spec && a.backend > CAIRN_BACKEND_KERNEL)
+	if (a.spec && a.wishes.backend > CAIRN_BACKEND_KERNEL)
 		return talk_usage("--spec is about the kernel's mounts");
-	for (unsigned int i = 0; i < stores.nr; i++)
-		nr_basedirs += add_basedirs(stores.store[i], basedirs + nr_basedirs,
-					    ARRAY_SIZE(basedirs) - m.basedirs.nr - nr_basedirs);
-	for (unsigned int i = 0; i < m.basedirs.nr; i++)
-		basedirs[nr_basedirs++] = m.basedirs.text[i];
-	m.options.basedirs = basedirs;
-	m.options.nr_basedirs = nr_basedirs;
-	m.options.memory = memory_of(&stores, memory, sizeof(memory));
-	return run_with(&a, &m, &stores, image.fd, argv[1], argv[2]);
+	status = mount_request_open(&m, &a.wishes, argv[1]);
+	if (status != EXIT_DONE)
+		return status;
+
+	if (m.mount.idmap) {
+		idmap_fd = open_idmap(m.mount.idmap);
+		if (idmap_fd < 0)
+			return talk_error(idmap_fd, NULL, m.mount.idmap);
+	}
+	m.mount.options.idmap_fd = idmap_fd;
+	m.mount.options.image_name = argv[1];
+	return a.spec ? print_spec(&m.mount, m.image.fd, argv[1])
+		      : mount_it(&a, &m, m.image.fd, argv[1], argv[2]);
 }
 
 const struct command cmd_mount = {

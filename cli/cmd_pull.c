@@ -16,7 +16,7 @@ struct args {
 	struct registry_args registry;
 	const char *platform, *name, *store, *digest;
 	unsigned int profile, xattrs, format, jobs;
-	bool all_platforms, json, quiet, verbose;
+	bool all_platforms, keep_blobs, json, quiet, verbose;
 };
 
 static const struct opt opts[] = {
@@ -24,6 +24,8 @@ static const struct opt opts[] = {
 	OPT_TEXT(struct args, name, 'n', "name", "NAME", "what the image is called in the store"),
 	OPT_PLATFORM(struct args, platform),
 	OPT_BOOL(struct args, all_platforms, 'a', "all-platforms", 1, "images for all machines"),
+	OPT_BOOL(struct args, keep_blobs, 'k', "keep-blobs", 1,
+		 "keep the layers also as they come"),
 	OPT_TEXT(struct args, digest, 'd', "digest", "DIGEST",
 		 "the digest that the image must have"),
 	OPTS_PROFILE(struct args, profile, xattrs),
@@ -94,6 +96,7 @@ static int pull_one(const struct args *a, const char *reference, const char *pla
 		.format = format_of_choice(a->format),
 		.jobs = a->jobs ? a->jobs : MIN(jobs_of(0), LAYERS_AT_ONCE),
 		.name = name,
+		.keep_blobs = a->keep_blobs,
 		.progress = board_tick,
 	};
 	struct cairn_oci *oci cleanup_oci = NULL;

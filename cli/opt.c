@@ -187,19 +187,28 @@ static int parse_short(const struct command *cmd, int argc, char **argv, int *i,
 	return 0;
 }
 
+/* Returns whether no options come after it. */
+static bool add_operand(const struct command *cmd, char **argv, int *nr, char *operand)
+{
+	argv[++*nr] = operand;
+	return *nr == cmd->options_end;
+}
+
 int opt_parse(const struct command *cmd, int argc, char **argv, void *args)
 {
 	int nr = 0;
 	bool only_operands = false;
+	bool ended = false; /* by `--`, which is then no operand */
 
 	for (int i = 1; i < argc; i++) {
 		char *a = argv[i];
 		int r = 0;
 
-		if (only_operands || a[0] != '-' || !a[1])
-			argv[++nr] = a;
-		else if (!strcmp(a, "--"))
-			only_operands = true;
+		/* `--` may stand behind an operand that has ended the options as well. */
+		if (!strcmp(a, "--") && !ended && (!only_operands || nr == cmd->options_end))
+			only_operands = ended = true;
+		else if (only_operands || a[0] != '-' || !a[1])
+			only_operands |= add_operand(cmd, argv, &nr, a);
 		else if (a[1] == '-')
 			r = parse_long(cmd, argc, argv, &i, args);
 		else

@@ -64,7 +64,8 @@ CAIRN_API int cairn_export_directory(const struct cairn_tree *tree, int dirfd, c
 
 /* Writes the tree as a tar stream: ustar, with pax headers for what that cannot say (long names, times
  * with fractions, xattrs as SCHILY.xattr.*, ACLs also as SCHILY.acl.*). Names have no slash in front,
- * the root is "./"; the order is that of cairn_tree_walk(). The bytes depend on the tree alone. A stream
+ * the root is "./"; the order is that of cairn_tree_walk(), but for the marks of layers, which come first in their
+ * directory. The bytes depend on the tree alone. A stream
  * that ends with a failure has no end mark. Returns as above, or what @write returned. */
 CAIRN_API int cairn_export_tar(const struct cairn_tree *tree, cairn_write_fn write, void *arg,
 			       const struct cairn_export_options *options,

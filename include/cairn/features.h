@@ -71,6 +71,9 @@ CAIRN_API const struct cairn_feature_words *cairn_feature_words(enum cairn_featu
 CAIRN_API int cairn_features_probe(const char *const *objects, size_t nr,
 				   struct cairn_features *ret, struct cairn_error *err);
 
+/* The answer to one question that needs no store: MOUNT, EROFS, FUSE, FUSERMOUNT; UNKNOWN for the others. */
+CAIRN_API enum cairn_answer cairn_feature_ask(enum cairn_feature feature);
+
 /* The backend for a mount with @options: the one that keeps the promise best here, and of those
  * that do so alike the fastest. Asks only what it needs to know, which takes some 0.1 ms. @state (may be
  * NULL): what the mount will be at most; that of the image may be weaker. */

@@ -9,6 +9,7 @@
 #ifndef CAIRN_LAYER_H
 #define CAIRN_LAYER_H
 
+#include <cairn/export.h>
 #include <cairn/tree.h>
 
 #ifdef __cplusplus
@@ -87,6 +88,19 @@ struct cairn_merge_options {
 CAIRN_API int cairn_layers_merge(const struct cairn_tree *const *layers, size_t nr,
 				 const struct cairn_merge_options *options, struct cairn_tree **ret,
 				 struct cairn_error *err);
+
+/* The layer that the upper directory of an overlay mount is: whiteouts and opaque directories become marks, and
+ * overlayfs's own attributes go. @upper: the tree of that directory, as cairn_tree_from_directory() gives it.
+ * Returns 0; -ENOTSUP (kind UNSUPPORTED) for what only overlayfs can say (renamed directories, files without
+ * their contents), naming it; -ENOMEM. */
+CAIRN_API int cairn_layer_from_upper(const struct cairn_tree *upper, struct cairn_tree **ret,
+				     struct cairn_error *err);
+
+/* Writes a layer as a tar archive, as cairn_export_tar() does, and tells its diff_id and size. @res: may be
+ * NULL. Returns as cairn_export_tar(). */
+CAIRN_API int cairn_layer_write(const struct cairn_tree *layer, cairn_write_fn write, void *arg,
+				const struct cairn_export_options *options,
+				struct cairn_layer_result *res, struct cairn_error *err);
 
 /* The rules by which an image was made. */
 struct cairn_layer_rules {

@@ -132,7 +132,8 @@ struct cairn_pull_options {
 	enum cairn_xattr_mode xattrs;
 	int format;        /* enum cairn_format; AUTO: that of the store, else V1 */
 	unsigned int jobs; /* layers at once; 0: 1 */
-	const char *name;  /* reference in the store for the image, and its tag; NULL: none */
+	int keep_blobs;   /* keep the layers also as they come, so that they can go out unchanged */
+	const char *name; /* reference in the store for the image, and its tag; NULL: none */
 	const struct cairn_digest *expected; /* that the image must have; NULL: any */
 	cairn_pull_progress_fn progress;     /* may be NULL */
 	void *progress_arg;
@@ -187,6 +188,24 @@ struct cairn_chunked {
 CAIRN_API int cairn_layer_convert(int fd, int level, cairn_write_fn write, void *arg,
 				  cairn_progress_fn progress, void *progress_arg,
 				  struct cairn_chunked *ret, struct cairn_error *err);
+
+/* --- out of a store -------------------------------------------------------------------------- */
+
+struct cairn_push_result {
+	char digest[CAIRN_CONTENT_DIGEST_MAX]; /* of the manifest over there */
+	int changed;   /* 1: it is another one than in the store, for a layer is compressed anew */
+	size_t layers; /* of them … */
+	size_t kept, made;   /* … went out as they came or were there; were compressed anew */
+	uint64_t sent_bytes; /* of layers */
+};
+
+/* Sends the container image @name of @store (its tag, or the digest of its manifest) to @reference: a registry
+ * or an OCI layout. Layers go out as they came if they were kept (keep_blobs), were plain, or are there
+ * already; others are compressed as zstd:chunked with @level (0: 3): then their digests are others, their
+ * diff_ids the same. Returns 0; -ENOENT: no such image, or a layer is missing; -EACCES; … */
+CAIRN_API int cairn_oci_push(struct cairn_store *store, const char *name, const char *reference,
+			     const struct cairn_oci_options *options, int level,
+			     struct cairn_push_result *ret, struct cairn_error *err);
 
 #ifdef __cplusplus
 }

@@ -177,6 +177,22 @@ int cairn_features_probe(const char *const *objects, size_t nr, struct cairn_fea
 	return r;
 }
 
+enum cairn_answer cairn_feature_ask(enum cairn_feature feature)
+{
+	switch (feature) {
+	case CAIRN_FEATURE_MOUNT:
+		return may_mount() ? CAIRN_YES : CAIRN_NO;
+	case CAIRN_FEATURE_EROFS:
+		return may_mount_erofs(NULL) == 0 ? CAIRN_YES : CAIRN_NO;
+	case CAIRN_FEATURE_FUSE:
+		return can_open_fuse(NULL, 0) ? CAIRN_YES : CAIRN_NO;
+	case CAIRN_FEATURE_FUSERMOUNT:
+		return has_fusermount() ? CAIRN_YES : CAIRN_NO;
+	default:
+		return CAIRN_UNKNOWN;
+	}
+}
+
 enum cairn_backend cairn_backend_choose(const struct cairn_mount_options *options,
 					enum cairn_state *state)
 {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api-internal.h"
+#include "export/export.h"
 #include "oci/layer_import.h"
 #include "sys/io.h"
 
@@ -92,5 +93,61 @@ int cairn_layers_merge(const struct cairn_tree *const *layers, size_t nr,
 	if (r < 0)
 		return r;
 	*ret = tree_to_public(t);
+	return 0;
+}
+
+int cairn_layer_from_upper(const struct cairn_tree *upper, struct cairn_tree **ret,
+			   struct cairn_error *err)
+{
+	struct tree *t;
+	int r = layer_from_upper(tree_from_public(upper), &t, err);
+
+	if (r < 0)
+		return r;
+	*ret = tree_to_public(t);
+	return 0;
+}
+
+struct hashed {
+	cairn_write_fn write;
+	void *arg;
+	struct oci_hash hash;
+	uint64_t size;
+};
+
+static int write_hashed(void *arg, const void *data, unsigned long size)
+{
+	struct hashed *h = (struct hashed *)arg;
+
+	h->size += size;
+	if (oci_hash_update(&h->hash, data, size) < 0)
+		return -ENOMEM;
+	return h->write(h->arg, data, size);
+}
+
+int cairn_layer_write(const struct cairn_tree *layer, cairn_write_fn write, void *arg,
+		      const struct cairn_export_options *options, struct cairn_layer_result *res,
+		      struct cairn_error *err)
+{
+	struct hashed h = {.write = write, .arg = arg};
+	struct cairn_export_result done;
+	struct cairn_layer_result result = {.size = 0};
+	char diff_id[OCI_DIGEST_MAX];
+	int r;
+
+	if (oci_hash_init(&h.hash, NULL) < 0)
+		return error_errno(err, -ENOMEM, "write the layer");
+	r = export_tar(tree_from_public(layer), write_hashed, &h, options, &done, err);
+	if (!r && oci_hash_final(&h.hash, diff_id) < 0)
+		r = error_errno(err, -ENOMEM, "write the layer");
+	oci_hash_fini(&h.hash);
+	if (r < 0 || !res)
+		return r;
+	memcpy(result.diff_id, diff_id, strlen(diff_id) + 1);
+	result.size = h.size;
+	result.stats.entries = done.names;
+	result.stats.files = done.files;
+	result.stats.bytes = done.bytes;
+	*res = result;
 	return 0;
 }

@@ -21,6 +21,7 @@ int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, enum
 		.algs = alg ? CAIRN_ALG_BIT(alg) : 0,
 		.jobs = o->jobs,
 		.again = again,
+		.keep_blobs = o->keep_blobs,
 		.progress = o->progress,
 		.progress_arg = o->progress_arg,
 	};

@@ -2,11 +2,15 @@
 /*
  * A tree becomes a tar stream, depth first. Of a file with several names the first in this order has the
  * content, whichever is a link in the tree.
+ *
+ * The tree of a layer (tar/layer.h) becomes that layer: marks come before what else is in their directory, for
+ * there are readers that apply them at once; what is implicit has no entry; a link into the layers below is a
+ * hard link.
  */
 #include <errno.h>
 
 #include "export/export-internal.h"
-#include "tar/tar.h"
+#include "tar/layer.h"
 #include "tree/objects.h"
 
 #define ACL_ACCESS  "system.posix_acl_access"
@@ -175,6 +179,57 @@ static int put_node(struct archive *a, const struct node *n, struct cairn_error 
 	return export_write_content(&a->x, inode, write_piece, &a->writer, err);
 }
 
+/* The attribute of that name, NULL: there is none. */
+static const struct xattr *find_xattr(const struct node *n, const char *name)
+{
+	for (uint32_t i = 0; n->xattrs && i < n->xattrs->nr; i++)
+		if (!strcmp(n->xattrs->xattr[i]->name, name))
+			return n->xattrs->xattr[i];
+	return NULL;
+}
+
+static bool is_mark(const struct node *n)
+{
+	return S_ISREG(n->mode) && !node_is_link(n) && !n->size &&
+	       !strncmp(n->name, LAYER_MARK, LAYER_MARK_LEN);
+}
+
+/* A hard link to a path of the layers below. */
+static int put_pending(struct archive *a, const struct node *n, const struct xattr *to,
+		       struct cairn_error *err)
+{
+	struct tar_entry e = {
+		.type = TAR_HARDLINK, .target = to->value, .target_len = to->value_len};
+
+	if (set_path(&a->path, n, &e.path, &e.path_len) < 0)
+		return out_of_memory(n, err);
+	return tar_write_entry(&a->writer, &e, err);
+}
+
+/* The entry of a directory, and the marks in it. */
+static int put_directory(struct archive *a, const struct node *n, struct cairn_error *err)
+{
+	struct node **entries = a->x.tree->entries;
+	int r = find_xattr(n, LAYER_XATTR_IMPLICIT) ? 0 : put_node(a, n, err);
+
+	for (uint32_t i = 0; i < n->dir.nr && !r; i++)
+		if (is_mark(entries[n->dir.first + i]))
+			r = put_node(a, entries[n->dir.first + i], err);
+	return r;
+}
+
+static int put_name(struct archive *a, const struct node *n, struct cairn_error *err)
+{
+	const struct xattr *link;
+
+	if (node_is_dir(n))
+		return put_directory(a, n, err);
+	if (is_mark(n))
+		return 0; /* with its directory */
+	link = S_ISREG(node_inode(n)->mode) ? find_xattr(node_inode(n), LAYER_XATTR_LINK) : NULL;
+	return link ? put_pending(a, n, link, err) : put_node(a, n, err);
+}
+
 int export_tar(const struct tree *t, cairn_write_fn write, void *arg,
 	       const struct cairn_export_options *options, struct cairn_export_result *ret,
 	       struct cairn_error *err)
@@ -194,7 +249,7 @@ int export_tar(const struct tree *t, cairn_write_fn write, void *arg,
 		return error_errno(err, -ENOMEM, "archive");
 	for (; n && !r; n = tree_next(t, t->root, n)) {
 		a.x.names++;
-		r = put_node(&a, n, err);
+		r = put_name(&a, n, err);
 		if (!r)
 			r = export_progress(&a.x, 0, err);
 	}

@@ -44,6 +44,14 @@ static int handle_init(struct server *s, const struct call *c)
 	out->max_write = 4096; /* nobody writes */
 	out->time_gran = 1;
 	out->max_pages = REPLY_MAX / 4096;
+	if (s->passthrough && c->arg_size >= sizeof(*in) && in->flags & FUSE_INIT_EXT &&
+	    in->flags2 & PROTOCOL_PASSTHROUGH >> 32) {
+		out->flags |= FUSE_INIT_EXT;
+		out->flags2 |= PROTOCOL_PASSTHROUGH >> 32;
+		out->max_stack_depth = 1; /* an overlayfs may stand on the mount */
+	} else {
+		s->passthrough = false;
+	}
 	s->no_open = in->flags & FUSE_NO_OPEN_SUPPORT;
 	s->no_opendir = in->flags & FUSE_NO_OPENDIR_SUPPORT;
 	s->ready = true;
@@ -109,12 +117,39 @@ static int handle_statfs(struct server *s, const struct call *c)
 /* Nothing has to be opened. Told once, the kernel does not ask again, and keeps what it has read. */
 static int handle_open(const struct call *c, bool not_needed, uint32_t flags)
 {
-	struct fuse_open_out *out = (struct fuse_open_out *)(void *)c->reply->data;
+	struct protocol_open_out *out = (struct protocol_open_out *)(void *)c->reply->data;
 
 	if (not_needed)
 		return -ENOSYS;
-	*out = (struct fuse_open_out){.open_flags = flags};
+	*out = (struct protocol_open_out){.open_flags = flags};
 	c->reply->size = sizeof(*out);
+	return 0;
+}
+
+/* With passthrough every open is asked for, and gives the object to the kernel if it can. */
+static int handle_open_file(struct server *s, const struct call *c)
+{
+	struct protocol_open_out *out = (struct protocol_open_out *)(void *)c->reply->data;
+	struct inode inode;
+	int r;
+
+	if (!s->passthrough)
+		return handle_open(c, s->no_open, FOPEN_KEEP_CACHE);
+	r = handle_inode(s, c->header->nodeid, &inode);
+	if (r < 0)
+		return r;
+	r = handle_open(c, false, FOPEN_KEEP_CACHE);
+	if (!r && view_external(&inode))
+		r = passthrough_open(s, c->header->nodeid, out);
+	return r;
+}
+
+static int handle_release(struct server *s, const struct call *c)
+{
+	const struct fuse_release_in *in = (const struct fuse_release_in *)c->arg;
+
+	if (in->fh == PASSTHROUGH_COUNTED)
+		passthrough_release(s, c->header->nodeid);
 	return 0;
 }
 
@@ -132,6 +167,10 @@ static size_t least_arg_size(uint32_t opcode)
 	case FUSE_READDIR:
 	case FUSE_READDIRPLUS:
 		return sizeof(struct fuse_read_in);
+	case FUSE_LSEEK:
+		return sizeof(struct fuse_lseek_in);
+	case FUSE_RELEASE:
+		return sizeof(struct fuse_release_in);
 	case FUSE_GETXATTR:
 		return sizeof(struct fuse_getxattr_in) + 1;
 	case FUSE_LISTXATTR:
@@ -153,11 +192,13 @@ static int dispatch(struct server *s, const struct call *c)
 	case FUSE_READLINK:
 		return handle_readlink(s, c);
 	case FUSE_OPEN:
-		return handle_open(c, s->no_open, FOPEN_KEEP_CACHE);
+		return handle_open_file(s, c);
 	case FUSE_OPENDIR:
 		return handle_open(c, s->no_opendir, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR);
 	case FUSE_READ:
 		return handle_read(s, c);
+	case FUSE_LSEEK:
+		return handle_lseek(s, c);
 	case FUSE_READDIR:
 		return handle_readdir(s, c, false);
 	case FUSE_READDIRPLUS:
@@ -169,6 +210,7 @@ static int dispatch(struct server *s, const struct call *c)
 	case FUSE_STATFS:
 		return handle_statfs(s, c);
 	case FUSE_RELEASE:
+		return handle_release(s, c);
 	case FUSE_RELEASEDIR:
 	case FUSE_DESTROY:
 		return 0;

@@ -34,6 +34,18 @@ struct protocol_init_out {
 
 _Static_assert(sizeof(struct protocol_init_out) == sizeof(struct fuse_init_out), "one layout");
 
+/* struct fuse_open_out of 7.40: the padding became the number of the backing file. */
+struct protocol_open_out {
+	uint64_t fh;
+	uint32_t open_flags;
+	int32_t backing_id;
+};
+
+_Static_assert(sizeof(struct protocol_open_out) == sizeof(struct fuse_open_out), "one layout");
+
+#define PROTOCOL_PASSTHROUGH       (UINT64_C(1) << 37) /* of fuse_init_in, fuse_init_out */
+#define PROTOCOL_FOPEN_PASSTHROUGH (UINT32_C(1) << 7)  /* of fuse_open_out */
+
 /* The smallest buffer that the kernel reads requests into. */
 #define PROTOCOL_REQUEST_MAX 16384
 _Static_assert(PROTOCOL_REQUEST_MAX >= FUSE_MIN_READ_BUFFER, "the kernel's minimum");

@@ -3,6 +3,7 @@
  * What a server gives up before it looks at the first byte of an image.
  *
  *	no_new_privs	nothing that it starts gets more rights		Linux 3.5
+ *	capabilities	none, but for reading the objects' directories, and for passthrough
  *	Landlock	files: only the stores' objects, read, and trees	5.13
  *	seccomp		calls: only those in the table below		3.17
  *
@@ -11,6 +12,7 @@
  */
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
@@ -190,13 +192,31 @@ static int restrict_calls(void)
 
 #endif
 
+/* Root's server reads objects of whomever, and hands them to the kernel. */
+static int restrict_capabilities(const struct server *s)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct now[2], keep[2] = {{0}};
+
+	if (syscall(SYS_capget, &header, now) < 0)
+		return -errno;
+	keep[0].permitted = 1u << CAP_DAC_READ_SEARCH;
+	if (s->passthrough)
+		keep[0].permitted |= 1u << CAP_SYS_ADMIN;
+	keep[0].permitted &= now[0].permitted;
+	keep[0].effective = keep[0].permitted;
+	return syscall(SYS_capset, &header, keep) < 0 ? -errno : 0;
+}
+
 int sandbox_enter(const struct server *s, struct cairn_error *err)
 {
 	int r;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, -errno, "give up privileges");
-	r = restrict_files(s);
+	r = restrict_capabilities(s);
+	if (!r)
+		r = restrict_files(s);
 	if (!r)
 		r = restrict_calls();
 	return r < 0 ? error_errno(err, r, "give up privileges") : 0;

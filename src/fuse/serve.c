@@ -20,6 +20,7 @@
 #include "erofs/format.h"
 #include "fuse/server-internal.h"
 #include "sys/contents.h"
+#include "sys/verity.h"
 
 #define THREADS_MIN  4 /* one that waits for a disk must not stop all the others */
 #define THREADS_MAX  16
@@ -209,8 +210,8 @@ static bool is_machines_root(void)
 	return !geteuid() && !stat("/proc/self/ns/user", &st) && st.st_ino == FIRST_USER_NAMESPACE;
 }
 
-static int init_server(struct server *s, const struct cairn_fuse_options *o, unsigned int threads,
-		       struct cairn_error *err)
+static int init_server(struct server *s, const struct cairn_fuse_options *o, int dev_fd,
+		       unsigned int threads, struct cairn_error *err)
 {
 	const struct reader_options options = {
 		.flags = READER_KEEP_TREES |
@@ -219,12 +220,18 @@ static int init_server(struct server *s, const struct cairn_fuse_options *o, uns
 	};
 	int r = 0;
 
-	*s = (struct server){.options = o, .statfs_fd = -1};
+	*s = (struct server){.options = o, .statfs_fd = -1, .dev = dev_fd};
 	(void)pthread_mutex_init(&s->log_lock, NULL);
+	(void)pthread_mutex_init(&s->opens_lock, NULL);
 	s->trusted = is_machines_root();
 	s->check_access = !(o->flags & FUSE_OWNER_ONLY);
 	if (o->nr_stores && !(o->mount_flags & CAIRN_MOUNT_IMAGE_STATFS))
 		s->statfs_fd = o->stores[0]->objects;
+	/* Files without fs-verity are never given away, and it costs an answer for each open. */
+	if (s->trusted && !(o->flags & (CAIRN_FUSE_METADATA | CAIRN_FUSE_UNVERIFIED)))
+		for (size_t i = 0; i < o->nr_stores; i++)
+			if (o->stores[i]->objects >= 0 && verity_supported(o->stores[i]->objects))
+				s->passthrough = true;
 	if (!(o->flags & CAIRN_FUSE_METADATA))
 		r = reader_new(o->stores, o->nr_stores, &options, &s->reader);
 	return r < 0 ? error_errno(err, r, "serve the image") : 0;
@@ -255,7 +262,7 @@ int fuse_serve(int dev_fd, int image_fd, const struct cairn_fuse_options *option
 	struct server s;
 	int r;
 
-	r = init_server(&s, options, nr, err);
+	r = init_server(&s, options, dev_fd, nr, err);
 	if (!r) {
 		r = seats_init(seats, nr, &s, dev_fd);
 		if (r < 0)
@@ -275,6 +282,7 @@ int fuse_serve(int dev_fd, int image_fd, const struct cairn_fuse_options *option
 			error_errno(err, r, "serve the image");
 	}
 	seats_fini(seats, nr);
+	passthrough_fini(&s);
 	reader_free(s.reader);
 	(void)pthread_mutex_destroy(&s.log_lock);
 	return r;

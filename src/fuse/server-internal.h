@@ -26,6 +26,9 @@
 /* Different faults that are told. */
 #define FAULTS_MAX 1024
 
+/* Of the table of open inodes, with passthrough. */
+#define OPENS_BUCKETS 1024
+
 /* What is known of the xattrs of all of the image. */
 enum survey_facts {
 	SURVEY_DONE = 1 << 0,
@@ -45,6 +48,12 @@ struct server {
 	bool ready; /* INIT was answered */
 	bool no_open;
 	bool no_opendir;
+	_Atomic bool
+		passthrough; /* files are given to the kernel; first: it would be worth while */
+
+	pthread_mutex_t opens_lock;
+	struct open_inode *opens[OPENS_BUCKETS];
+	int dev; /* the device, for that */
 
 	_Atomic unsigned int survey; /* enum survey_facts */
 
@@ -78,6 +87,7 @@ int handle_readdir(struct server *s, const struct call *c, bool plus);
 int handle_getxattr(struct server *s, const struct call *c);
 int handle_listxattr(struct server *s, const struct call *c);
 int handle_read(struct server *s, const struct call *c);
+int handle_lseek(struct server *s, const struct call *c);
 
 /* The inode that the call is about. Returns 0, or -EIO after telling why. */
 int handle_inode(struct server *s, uint64_t node, struct inode *ret);
@@ -102,6 +112,22 @@ int fuse_reap(pid_t pid);
 /* Lets fusermount3(1) mount on @target. Returns the device's descriptor or a negative errno. */
 int fusermount_mount(const char *target, const struct cairn_fuse_options *options,
 		     struct cairn_error *err);
+
+/* --- handle-read.c --------------------------------------------------------------------------------- */
+
+/* The object of the file with number @node, to be put by reader_put(). Returns 0; -ENODATA: its content is not
+ * in an object; -EIO after telling why it cannot be had. */
+int open_object(struct server *s, uint64_t node, struct reader_object **ret);
+
+/* --- passthrough.c --------------------------------------------------------------------------------- */
+
+/* In fh of what must be counted when it is closed. */
+#define PASSTHROUGH_COUNTED 1
+
+/* Opens the external file @node for the kernel. Returns 0 or -ENOMEM. */
+int passthrough_open(struct server *s, uint64_t node, struct protocol_open_out *out);
+void passthrough_release(struct server *s, uint64_t node);
+void passthrough_fini(struct server *s);
 
 /* --- survey.c -------------------------------------------------------------------------------------- */
 

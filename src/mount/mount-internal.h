@@ -92,10 +92,6 @@ int overlay_takes_verity(struct cairn_error *err);
  * them (@verity), tried with empty directories. Returns 1, 0 or a negative errno. */
 int overlay_takes_user(bool verity, struct cairn_error *err);
 
-/* Whether this process may mount in its namespace; and EROFS: 0 or a negative errno, -EPERM: may not. */
-bool may_mount(void);
-int may_mount_erofs(struct cairn_error *err);
-
 /* Whether the objects in the object directory open at @store have fs-verity, as far as a few of them
  * tell. An empty store has no object without it. */
 bool objects_have_verity(int store);

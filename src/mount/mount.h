@@ -66,6 +66,10 @@ int mount_list_text(char *text, cairn_mounted_fn fn, void *arg);
  * system of the first store, -1: none. @userns: a user namespace, -1: none. */
 void features_probe(int image, int userns, const int *objects, size_t nr, struct cairn_features *f);
 
+/* Whether this process may mount in its namespace; and EROFS: 0 or a negative errno, -EPERM: may not. */
+bool may_mount(void);
+int may_mount_erofs(struct cairn_error *err);
+
 /* What a process in a new user namespace can do: adds it to @f, and gives the namespace. Returns a
  * descriptor, or -1 where none can be made. */
 int features_probe_user(struct cairn_features *f);

@@ -11,7 +11,9 @@
 
 #include "base/parallel.h"
 #include "oci/chunked.h"
+#include "oci/keep.h"
 #include "oci/known.h"
+#include "oci/push.h"
 #include "store/names.h"
 
 #define TELL_MS 100 /* between two reports of progress */
@@ -70,6 +72,7 @@ struct fetch {
 	struct job *job;
 	size_t layer;
 	struct layer_import *import;
+	struct blob_keeper *keeper; /* NULL: the blob is not kept */
 	uint64_t done;
 	struct cairn_error malformed; /* code 0: it is not, so far */
 };
@@ -85,6 +88,11 @@ static int take_piece(void *arg, const void *data, size_t size, struct cairn_err
 	r = tell(f->job, f->layer, CAIRN_PULL_FETCHING, f->done, 0);
 	if (r < 0)
 		return error_errno(err, r, "layer");
+	if (f->keeper) {
+		r = blob_keeper_feed(f->keeper, data, size, err);
+		if (r < 0)
+			return r;
+	}
 	/* What is malformed may have been broken on its way: the digest of the blob will tell, so all of it
 	 * has to come. */
 	if (f->malformed.code < 0)
@@ -104,9 +112,14 @@ static int whole_layer(struct job *j, size_t i, const struct layer_import_option
 	const struct oci_descriptor *d = &j->image->manifest->parts[i];
 	struct pull_layer *l = &j->pull->layers[i];
 	struct layer_import *im cleanup(layer_import) = NULL;
+	struct blob_keeper keeper cleanup_blob_keeper = {0};
 	struct fetch f = {.job = j, .layer = i};
 	int r = layer_import_new(options, &im, err);
 
+	if (r == 0 && j->options->keep_blobs && j->options->store) {
+		f.keeper = &keeper;
+		r = blob_keeper_begin(&keeper, j->options->store, err);
+	}
 	if (r < 0)
 		return r;
 	f.import = im;
@@ -117,7 +130,9 @@ static int whole_layer(struct job *j, size_t i, const struct layer_import_option
 			*err = f.malformed;
 		r = f.malformed.code;
 	}
-	return r < 0 ? r : layer_import_finish(im, &l->tree, result, err);
+	if (r == 0)
+		r = layer_import_finish(im, &l->tree, result, err);
+	return r == 0 && f.keeper ? blob_keeper_end(&keeper, d->digest, err) : r;
 }
 
 static int tell_chunked(void *arg, uint64_t fetched, uint64_t saved)
@@ -152,7 +167,7 @@ static int part_of_layer(struct job *j, size_t i, const struct layer_import_opti
 	};
 	int r;
 
-	if (!j->contents)
+	if (!j->contents || j->options->keep_blobs)
 		return -EOPNOTSUPP;
 	r = toc_place_of(d, &place, err);
 	if (r < 0)
@@ -211,6 +226,13 @@ static int load_known(struct job *j, size_t i, struct cairn_error *err)
 	struct pull_layer *l = &j->pull->layers[i];
 	int fd cleanup_fd = -1, r;
 
+	if (j->options->keep_blobs) {
+		int blob cleanup_fd = store_open_blob(j->options->store,
+						      j->image->manifest->parts[i].digest, NULL);
+
+		if (blob < 0)
+			return 0;
+	}
 	fd = known_layer_open(j->known, j->image->config->diff_ids[i], &l->stream, err);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;

@@ -34,6 +34,7 @@ struct pull_options {
 	unsigned int algs;         /* digests of contents; the store's is among them */
 	unsigned int jobs;         /* layers at once; 0: 1 */
 	bool again;                /* fetch also what is known */
+	bool keep_blobs;           /* and keep the blobs as they come */
 	cairn_pull_progress_fn progress;
 	void *progress_arg;
 };

@@ -11,6 +11,7 @@
 
 #include "digest/verity.h"
 #include "oci/pull.h"
+#include "oci/push.h"
 #include "store/names.h"
 #include "store/splitstream.h"
 
@@ -106,31 +107,14 @@ static int put_manifest(const struct pull *p, struct cairn_store *store,
 	return put_stream(store, w, &p->image->manifest_bytes, ret, err);
 }
 
-/* '/' and '%' are written as %2F and %25, for a tag is one component. */
-static int tag_name(const char *tag, char out[STORE_REF_MAX + 1])
-{
-	size_t len = (size_t)snprintf(out, STORE_REF_MAX, "oci/");
-
-	for (; *tag; tag++) {
-		if (len + 4 > STORE_REF_MAX)
-			return -ENAMETOOLONG;
-		if (*tag == '/' || *tag == '%')
-			len += (size_t)sprintf(out + len, "%%%02X", (unsigned char)*tag);
-		else
-			out[len++] = *tag;
-	}
-	out[len] = '\0';
-	return 0;
-}
-
 static int set_tag(struct cairn_store *store, const char *tag, const char *entry,
 		   struct cairn_error *err)
 {
 	char name[STORE_REF_MAX + 1];
 
-	if (*tag == '@' || tag_name(tag, name) < 0)
-		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "'%.200s' cannot be a tag", tag);
-	return store_set_ref(store, STORE_STREAMS, name, entry, true, err);
+	int r = store_tag_entry(tag, name, err);
+
+	return r < 0 ? r : store_set_ref(store, STORE_STREAMS, name, entry, true, err);
 }
 
 int pull_documents(const struct pull *p, struct cairn_store *store,

@@ -97,12 +97,6 @@ static int build_pieces(const struct reader *r, struct build *b, void *whole)
 	return k;
 }
 
-/* Whether the leaves of an object are kept in memory. */
-static bool keeps_leaves(const struct reader *r, const struct merkle *m)
-{
-	return m->blocks[0] * VERITY_BLOCK_SIZE <= r->options.leaves_max;
-}
-
 /* Makes room for the tree: *@leaves is NULL where they are not kept. */
 static int make_room(const struct reader *r, const struct merkle *m, uint8_t **tree,
 		     uint8_t **leaves)
@@ -110,7 +104,7 @@ static int make_room(const struct reader *r, const struct merkle *m, uint8_t **t
 	*tree = (uint8_t *)malloc((size_t)m->offset[0] + 1);
 	if (!*tree)
 		return -ENOMEM;
-	if (!keeps_leaves(r, m))
+	if (m->blocks[0] * VERITY_BLOCK_SIZE > r->options.leaves_max)
 		return 0;
 	*leaves = (uint8_t *)calloc(1, (size_t)(m->blocks[0] * VERITY_BLOCK_SIZE));
 	return *leaves ? 0 : -ENOMEM;
@@ -147,26 +141,22 @@ static int build(const struct reader *r, struct reader_object *o, int file, void
 
 /* --- the store's cache ------------------------------------------------------------------------- */
 
-/* Takes the tree from its file, if there is a right one. */
-static bool load(const struct reader *r, struct reader_object *o)
+/* Takes the upper levels from the tree's file, if there is a right one. Its leaves are read when they are
+ * needed: a block of them for a block of content. */
+static bool load(struct reader_object *o)
 {
 	const struct merkle *m = &o->m;
 	cleanup_fd int fd = trees_open(o->trees, &o->digest, m->tree_size);
 	cleanup_free uint8_t *tree = NULL;
-	cleanup_free uint8_t *leaves = NULL;
-	const size_t size = (size_t)(m->blocks[0] * VERITY_BLOCK_SIZE);
 
-	if (fd < 0 || make_room(r, m, &tree, &leaves) < 0 ||
-	    pread_full(fd, tree, (size_t)m->offset[0], 0) != (ssize_t)m->offset[0] ||
+	if (fd < 0)
+		return false;
+	tree = (uint8_t *)malloc((size_t)m->offset[0]);
+	if (!tree || pread_full(fd, tree, (size_t)m->offset[0], 0) != (ssize_t)m->offset[0] ||
 	    !merkle_check(m, tree, 1, &o->digest, o->root))
 		return false;
-	if (leaves && (pread_full(fd, leaves, size, (off_t)m->offset[0]) != (ssize_t)size ||
-		       merkle_bad_block(m, leaves, size, tree + m->offset[1]) >= 0))
-		return false;
-	if (!leaves)
-		o->tree_fd = take_fd(&fd);
+	o->tree_fd = take_fd(&fd);
 	o->tree = take_ptr(tree);
-	o->leaves = take_ptr(leaves);
 	return true;
 }
 
@@ -177,7 +167,7 @@ static int build_large(struct reader *r, struct reader_object *o)
 	struct pending file cleanup_pending = PENDING_INIT;
 	int k;
 
-	if (load(r, o))
+	if (load(o))
 		return 0;
 	if (o->trees < 0 || !(r->options.flags & READER_KEEP_TREES) ||
 	    pending_open(o->trees, ".tmp-tree-", 0644, &file) < 0)

@@ -87,6 +87,12 @@ int reader_object_fd(const struct reader_object *o);
 ssize_t reader_read(struct reader *r, struct reader_object *o, void *buffer, size_t size,
 		    uint64_t offset, uint64_t *ret_block, struct cairn_error *err);
 
+/* Where, from @offset on, the next data begins (@whence SEEK_DATA) or the next hole (SEEK_HOLE; the end
+ * counts as one), as lseek(2). A hole is only told where zeros are right. Returns an offset; -ENXIO:
+ * there is no more; or as reader_read(). */
+int64_t reader_seek(struct reader *r, struct reader_object *o, uint64_t offset, int whence,
+		    struct cairn_error *err);
+
 DEFINE_CLEANUP(struct reader *, reader, reader_free)
 
 #endif

@@ -227,3 +227,36 @@ int layer_finish(struct layer_builder *b, struct tree **ret, struct cairn_layer_
 	*ret = t;
 	return 0;
 }
+
+/* --- copies ---------------------------------------------------------------------------------- */
+
+static bool copy_bytes(struct arena *a, const void *from, size_t size, const void **ret)
+{
+	*ret = from ? arena_dup(a, from, size) : NULL;
+	return *ret || !from;
+}
+
+int layer_copy_content(struct arena *a, struct node *to, const struct node *from)
+{
+	size_t digest =
+		(from->flags & NODE_SHA256 ? 32u : 0u) + (from->flags & NODE_SHA512 ? 64u : 0u);
+	const void *copy;
+
+	if (S_ISLNK(from->mode)) {
+		to->symlink.target = arena_dup(a, from->symlink.target, (size_t)from->size);
+		return to->symlink.target ? 0 : -ENOMEM;
+	}
+	if (from->flags & NODE_INLINE) {
+		to->inl.content =
+			(const uint8_t *)arena_dup(a, from->inl.content, (size_t)from->size);
+		return to->inl.content ? 0 : -ENOMEM;
+	}
+	if (!copy_bytes(a, from->file.payload, from->file.payload ? strlen(from->file.payload) : 0,
+			&copy))
+		return -ENOMEM;
+	to->file.payload = (const char *)copy;
+	if (!copy_bytes(a, digest ? from->file.digest : NULL, digest, &copy))
+		return -ENOMEM;
+	to->file.digest = (const uint8_t *)copy;
+	return 0;
+}

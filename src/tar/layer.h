@@ -65,6 +65,14 @@ int layer_set_digests(struct layer_builder *b, struct layer_file *file,
 int layer_finish(struct layer_builder *b, struct tree **ret, struct cairn_layer_stats *stats,
 		 struct cairn_error *err);
 
+/* The layer that the upper directory of an overlay mount is (tar/upper.c). @upper: the sealed tree of that
+ * directory. Returns 0; -ENOTSUP (UNSUPPORTED) for what a layer cannot say, naming it; -ENOMEM. */
+int layer_from_upper(const struct tree *upper, struct tree **ret, struct cairn_error *err);
+
+/* What a regular file or a symbolic link has beside its facts, copied into @a: target, content, object.
+ * @to has the facts already. Returns 0 or -ENOMEM. */
+int layer_copy_content(struct arena *a, struct node *to, const struct node *from);
+
 /* --- several --------------------------------------------------------------------------------- */
 
 /* Merges the @nr sealed trees @layers, base first, as cairn_layers_merge(). */

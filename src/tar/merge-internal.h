@@ -46,10 +46,16 @@ struct merge {
 	size_t nr;
 	struct tree_shard shard;
 	struct node *root, *run;
+	struct cairn_error late; /* of a name that was left out; code 0: none */
+
+	/* Profile runtime: names that go through a symbolic link of a layer below end the walk. */
+	const struct node *through; /* the directory that is a link there; NULL: none was found */
+	uint32_t through_layer;
+	const char *through_target; /* of the link */
+
 	struct buf frames, parts; /* struct frame, struct part */
 	struct buf inputs;        /* struct xattr_input */
 	struct buf found[2];      /* struct part, for merge_find() */
-	struct buf text;
 };
 
 /* The whole walk. */
@@ -80,8 +86,11 @@ int merge_find(struct merge *m, uint32_t end, const struct xattr *link, uint32_t
 int merge_xattrs(struct merge *m, struct layer *l, const struct xattr_list *from,
 		 const struct xattr_list **ret);
 
-/* The object of a regular file, copied. */
-int merge_content(struct merge *m, struct node *to, const struct node *from);
+/* The layer without what is below its directory @at, and a layer to lie upon it that has that where @target
+ * leads to, the text of a symbolic link in the place of @at. Both point into @layer. Returns 0 or a negative
+ * errno. */
+int merge_redirect(const struct tree *layer, const struct node *at, const char *target,
+		   struct tree **ret_rest, struct tree **ret_moved);
 
 /* Whether a directory of the result is one that the profile empties. */
 bool merge_is_emptied(const struct merge *m, const struct node *dir);

@@ -8,6 +8,9 @@
 #define USR "usr"
 #define RUN "run"
 
+/* Directories that turn out to be links, each of which costs a walk over all layers. */
+#define REDIRECTS_MAX 200
+
 static bool is_final_composefs(const struct merge *m)
 {
 	return m->options->profile == CAIRN_PROFILE_COMPOSEFS && !m->options->partial;
@@ -134,18 +137,75 @@ static int finish(struct merge *m, struct tree **ret, struct cairn_error *err)
 	return 0;
 }
 
+static int merge_once(const struct tree *const *layers, size_t nr,
+		      const struct cairn_merge_options *options, struct merge *m, struct tree **ret,
+		      struct cairn_error *err)
+{
+	int r = merge_init(m, layers, nr, options);
+
+	r = r < 0 ? out_of_memory(err) : merge_walk(m, err);
+	if (!r && is_final_composefs(m))
+		r = apply_rules(m, err);
+	if (!r)
+		r = finish(m, ret, err);
+	merge_fini(m);
+	return r;
+}
+
+/* Layers, some of which were made here. */
+struct pile {
+	const struct tree **layers;
+	struct tree **own; /* those, and what they were made of, in any order */
+	size_t nr, nr_own;
+};
+
+/* Puts two layers in the place of one. */
+static int part_layer(struct pile *p, const struct merge *m, struct cairn_error *err)
+{
+	uint32_t at = m->through_layer;
+	struct tree *rest, *moved;
+	int r = merge_redirect(p->layers[at], m->through, m->through_target, &rest, &moved);
+
+	if (r < 0)
+		return error_errno(err, r, "layer %u: follow a symbolic link", at + 1);
+	memmove(p->layers + at + 2, p->layers + at + 1, (p->nr - at - 1) * sizeof(*p->layers));
+	p->layers[at] = p->own[p->nr_own++] = rest;
+	p->layers[at + 1] = p->own[p->nr_own++] = moved;
+	p->nr++;
+	return 0;
+}
+
 int layer_merge(const struct tree *const *layers, size_t nr,
 		const struct cairn_merge_options *options, struct tree **ret,
 		struct cairn_error *err)
 {
+	struct pile p = {.nr = nr};
 	struct merge m;
-	int r = merge_init(&m, layers, nr, options);
+	int r = -ENOMEM;
 
-	r = r < 0 ? out_of_memory(err) : merge_walk(&m, err);
-	if (!r && is_final_composefs(&m))
-		r = apply_rules(&m, err);
-	if (!r)
-		r = finish(&m, ret, err);
-	merge_fini(&m);
+	p.layers = (const struct tree **)calloc(nr + REDIRECTS_MAX, sizeof(const struct tree *));
+	p.own = (struct tree **)calloc((size_t)2 * REDIRECTS_MAX, sizeof(struct tree *));
+	if (!p.layers || !p.own) {
+		r = out_of_memory(err);
+		goto out;
+	}
+	memcpy(p.layers, layers, nr * sizeof(*p.layers));
+	while ((r = merge_once(p.layers, p.nr, options, &m, ret, err)) == -ELOOP && m.through) {
+		if (p.nr == nr + REDIRECTS_MAX) {
+			r = error_set(err, r, CAIRN_ERROR_FORMAT,
+				      "names go through more than %u symbolic links of the layers "
+				      "below",
+				      REDIRECTS_MAX);
+			break;
+		}
+		r = part_layer(&p, &m, err);
+		if (r < 0)
+			break;
+	}
+out:
+	while (p.own && p.nr_own)
+		tree_free(p.own[--p.nr_own]);
+	free(p.own);
+	free(p.layers);
 	return r;
 }

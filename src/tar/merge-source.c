@@ -204,25 +204,3 @@ int merge_xattrs(struct merge *m, struct layer *l, const struct xattr_list *from
 	*ret = use->to;
 	return 0;
 }
-
-int merge_content(struct merge *m, struct node *to, const struct node *from)
-{
-	size_t size =
-		(from->flags & NODE_SHA256 ? 32u : 0u) + (from->flags & NODE_SHA512 ? 64u : 0u);
-
-	to->file.payload = NULL;
-	to->file.digest = NULL;
-	if (from->file.payload) {
-		to->file.payload =
-			arena_dup(&m->shard.arena, from->file.payload, strlen(from->file.payload));
-		if (!to->file.payload)
-			return -ENOMEM;
-	}
-	if (from->file.digest && size) {
-		to->file.digest =
-			(const uint8_t *)arena_dup(&m->shard.arena, from->file.digest, size);
-		if (!to->file.digest)
-			return -ENOMEM;
-	}
-	return 0;
-}

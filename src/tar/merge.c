@@ -108,23 +108,11 @@ static int copy_facts(struct merge *m, struct node *to, uint32_t layer, const st
 	to->size = from->size;
 	to->nlink = 1;
 	to->flags = from->flags;
-	if (S_ISLNK(from->mode)) {
-		to->symlink.target =
-			arena_dup(&m->shard.arena, from->symlink.target, (size_t)from->size);
-		return to->symlink.target ? 0 : -ENOMEM;
-	}
-	if (S_ISCHR(from->mode) || S_ISBLK(from->mode)) {
+	if (S_ISREG(from->mode) || S_ISLNK(from->mode))
+		return layer_copy_content(&m->shard.arena, to, from);
+	if (S_ISCHR(from->mode) || S_ISBLK(from->mode))
 		to->device.rdev = from->device.rdev;
-		return 0;
-	}
-	if (!S_ISREG(from->mode))
-		return 0;
-	if (from->flags & NODE_INLINE) {
-		to->inl.content = (const uint8_t *)arena_dup(&m->shard.arena, from->inl.content,
-							     (size_t)from->size);
-		return to->inl.content ? 0 : -ENOMEM;
-	}
-	return merge_content(m, to, from);
+	return 0;
 }
 
 /* The node for inode @from of a layer, as child @name of @dir; a link if it has one already. */
@@ -146,6 +134,17 @@ static int add_inode(struct merge *m, struct node *dir, const struct node *name,
 	return copy_facts(m, n, layer, from) < 0 ? out_of_memory(err) : 0;
 }
 
+/* Names further on may turn out to go through a symbolic link, and what is missing now to be there then: the
+ * first failure of this sort is kept until the end of the walk. */
+static int fail_later(struct merge *m, int code, const struct cairn_error *err)
+{
+	if (m->options->profile != CAIRN_PROFILE_RUNTIME || !err)
+		return code;
+	if (!m->late.code)
+		m->late = *err;
+	return 0;
+}
+
 /* A name that is no directory. */
 static int add_leaf(struct merge *m, struct node *dir, uint32_t layer, const struct node *name,
 		    struct cairn_error *err)
@@ -164,10 +163,12 @@ static int add_leaf(struct merge *m, struct node *dir, uint32_t layer, const str
 			return out_of_memory(err);
 		if (r == -EAGAIN && m->options->partial)
 			break;
-		if (r < 0)
-			return misfit(err, r == -EAGAIN ? -ENOENT : r, layer, name,
-				      r == -EISDIR ? "a hard link to a directory"
-						   : "the target of the hard link is not there");
+		if (r < 0) {
+			r = misfit(err, r == -EAGAIN ? -ENOENT : r, layer, name,
+				   r == -EISDIR ? "a hard link to a directory"
+						: "the target of the hard link is not there");
+			return fail_later(m, r, err);
+		}
 		at = found_layer;
 		from = found;
 	}
@@ -234,7 +235,13 @@ static int take_part(struct merge *m, struct verdict *v, uint32_t layer, const s
 	} else if (entry && node_is_dir(entry)) {
 		if (take_directory(m, v, layer, entry) < 0)
 			return out_of_memory(err);
-	} else if (entry && v->only_marks && !v->facts) {
+	} else if (entry && !v->facts && m->options->profile == CAIRN_PROFILE_RUNTIME &&
+		   S_ISLNK(node_inode(entry)->mode)) {
+		m->through = v->top;
+		m->through_layer = v->top_layer;
+		m->through_target = node_inode(entry)->symlink.target;
+		return -ELOOP;
+	} else if (entry && !v->facts && v->only_marks) {
 		/* Marks for names in what is no directory remove nothing. */
 		v->top = entry;
 		v->top_layer = layer;
@@ -335,14 +342,22 @@ static int set_implicit(struct merge *m, struct node *n, const struct verdict *v
 	return 0;
 }
 
+static int set_directory(struct merge *m, struct node *n, const struct verdict *v,
+			 struct cairn_error *err)
+{
+	if (!v->facts)
+		return set_implicit(m, n, v, err);
+	return copy_facts(m, n, v->facts_layer, v->facts) < 0 ? out_of_memory(err) : 0;
+}
+
 /* Fills the directory @n of the result, and makes it the next frame. */
 static int open_directory(struct merge *m, struct node *n, const struct verdict *v,
 			  struct cairn_error *err)
 {
-	int r = v->facts ? copy_facts(m, n, v->facts_layer, v->facts) : set_implicit(m, n, v, err);
+	int r = set_directory(m, n, v, err);
 
 	if (r < 0)
-		return r == -ENOMEM ? out_of_memory(err) : r;
+		return r;
 	if (v->opaque && m->options->partial && !v->removed) {
 		struct node *mark = tree_add(&m->shard, n, LAYER_OPAQUE, sizeof(LAYER_OPAQUE) - 1);
 
@@ -367,7 +382,7 @@ static int add_directory(struct merge *m, struct node *dir, const struct verdict
 		return out_of_memory(err);
 	if (merge_is_emptied(m, n)) {
 		m->run = n;
-		return copy_facts(m, n, v->facts_layer, v->facts) < 0 ? out_of_memory(err) : 0;
+		return set_directory(m, n, v, err);
 	}
 	return open_directory(m, n, v, err);
 }
@@ -430,6 +445,10 @@ int merge_walk(struct merge *m, struct cairn_error *err)
 			m->frames.len -= sizeof(struct frame);
 			m->parts.len = f.parts * sizeof(struct part);
 		}
+	}
+	if (r >= 0 && m->late.code) {
+		*err = m->late;
+		return err->code;
 	}
 	return MIN(r, 0);
 }

@@ -32,11 +32,12 @@ struct extensions {
 struct tar_reader {
 	struct tar_handler handler;
 	enum state state;
-	uint64_t offset; /* of the next byte */
-	uint64_t left;   /* IN_EXTENSION, IN_CONTENT, IN_PADDING: bytes of it to come */
-	uint32_t pad;    /* and zeros after them */
-	bool zero_block; /* the last block was one */
-	uint64_t header; /* offset of the header being read */
+	uint64_t offset;   /* of the next byte */
+	uint64_t left;     /* IN_EXTENSION, IN_CONTENT, IN_PADDING: bytes of it to come */
+	uint32_t pad;      /* and zeros after them */
+	bool zero_padding; /* IN_PADDING: it must be zeros */
+	bool zero_block;   /* the last block was one */
+	uint64_t header;   /* offset of the header being read */
 	struct extensions ext;
 	struct pax pax;
 	struct buf path, target; /* of the entry, where they are not whole somewhere else */
@@ -188,6 +189,13 @@ static int check_sum(const struct tar_reader *r, const struct tar_header *h,
 static bool has_magic(const struct tar_header *h)
 {
 	return !memcmp(h->magic, "ustar", 5);
+}
+
+/* Readers do not agree on what is neither POSIX's magic nor GNU's, but almost: whether there is a prefix,
+ * say. */
+static bool is_odd_magic(const struct tar_header *h)
+{
+	return has_magic(h) && h->magic[5] != '\0' && h->magic[5] != ' ';
 }
 
 static size_t text_len(const char *field, size_t size)
@@ -481,6 +489,8 @@ static int take_block(struct tar_reader *r, const char *block, struct cairn_erro
 	code = check_sum(r, h, err);
 	if (code < 0)
 		return code;
+	if (is_odd_magic(h))
+		return bad_header(r, err, -EINVAL, "its magic is neither POSIX's nor GNU's");
 	switch (h->type) {
 	case TAR_PAX:
 	case TAR_GLOBAL_PAX:
@@ -513,6 +523,14 @@ static ssize_t feed_header(struct tar_reader *r, const char *data, size_t size,
 	return code < 0 ? code : (ssize_t)n;
 }
 
+static bool all_zero(const char *data, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (data[i])
+			return false;
+	return true;
+}
+
 /* What has a length: extension, content, padding. */
 static ssize_t feed_body(struct tar_reader *r, const char *data, size_t size,
 			 struct cairn_error *err)
@@ -521,6 +539,9 @@ static ssize_t feed_body(struct tar_reader *r, const char *data, size_t size,
 	bool end = n == r->left;
 	int code = 0;
 
+	if (r->state == IN_PADDING && r->zero_padding && !all_zero(data, n))
+		return bad_header(r, err, -EINVAL,
+				  "bytes behind a long name, which some readers take for its end");
 	if (r->state == IN_CONTENT) {
 		if (r->handler.content && n)
 			code = r->handler.content(r->handler.arg, data, n, end, err);
@@ -537,6 +558,8 @@ static ssize_t feed_body(struct tar_reader *r, const char *data, size_t size,
 	if (!end)
 		return (ssize_t)n;
 
+	r->zero_padding = r->state == IN_EXTENSION &&
+			  (r->ext.reading == &r->ext.name || r->ext.reading == &r->ext.target);
 	if (r->state == IN_EXTENSION) {
 		code = end_extension(r, err);
 		if (code < 0)

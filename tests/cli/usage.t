@@ -16,6 +16,8 @@ The program by itself.
     mount       mount an image, verified
     umount      unmount images
     mounts      list the images that are mounted, and how they are kept right
+    run         run a command with an image as its root
+    bundle      write a bundle for an OCI runtime
     features    tell what can be done here, what will be, and how to get more
     ls          list the names in an image
     dump        print a tree as composefs-dump(5) text
@@ -37,6 +39,7 @@ The program by itself.
     fetch       bring an image and its contents from a web server
     export      list the images of a store for 'cairn fetch' of others
     pull        bring a container image into a store
+    push        send a container image from a store to a registry
     convert     make a zstd:chunked layer of a tar archive
     oci         look at container images in registries and layouts
     version     print the version
@@ -105,12 +108,12 @@ Help of one command; it is also said by `cairn help`.
     -s, --store DIR         store with the contents, may be given several times
     -o, --options OPTIONS   mount options, see below
         --backend HOW       how it is mounted; default: what keeps the promise best
-    -f, --foreground        with fuse: serve until it is unmounted, do not return before
         --require STATE     refuse to mount when it would be weaker
         --verify            verify all contents now, where the kernel will not
         --no-check          do not check an image that no digest pins
-        --spec              mount nothing, print what would be
     -j, --jobs N            threads for verifying
+    -f, --foreground        if a process serves it: do not return before it is unmounted
+        --spec              mount nothing, print what would be
     -v, --verbose           tell how it was mounted
         --json              print JSON, one object a line
     -h, --help              show this help

@@ -247,7 +247,10 @@ static void call_anything(struct session *c, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct session c;
-	const struct fuse_init_in init = {.major = 7, .minor = 38};
+	const struct fuse_init_in init = {.major = 7,
+					  .minor = 40,
+					  .flags = FUSE_INIT_EXT,
+					  .flags2 = PROTOCOL_PASSTHROUGH >> 32};
 	const struct reader_options options = {0};
 	struct tree *tree = NULL;
 
@@ -261,6 +264,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			return 0;
 		must(reader_new(NULL, 0, &options, &c.s.reader) == 0);
 		(void)pthread_mutex_init(&c.s.log_lock, NULL);
+		(void)pthread_mutex_init(&c.s.opens_lock, NULL);
+		c.s.dev = -1;
+		c.s.passthrough = true;
 		must(call(&c, FUSE_GETATTR, 1, NULL, 0) == -EIO); /* not before INIT */
 		must(call(&c, FUSE_INIT, 0, &init, sizeof(init)) == 0);
 		if (!flags && !image_load(&c.s.view.img, 0, NULL, &tree, NULL)) {
@@ -272,6 +278,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		call_anything(&c, data, size);
 		survey(&c.s);
 		call_anything(&c, data, size);
+		passthrough_fini(&c.s);
 		reader_free(c.s.reader);
 	}
 	return 0;

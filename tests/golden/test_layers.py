@@ -41,8 +41,6 @@ RUNTIME = {
     'hl_to_dir': 'h (tar header at byte 512): a hard link to a directory',
     'root_file': './ (tar header at byte 0): the root can only be a directory',
     'single_zero_block': 'tar header at byte 1536: something follows a single zero block',
-    'through_abs_symlink_out': 'layer 2: /ln: the layers below have something there',
-    'through_symlink': 'layer 2: /ln: the layers below have something there',
     'unknown_type': "tar header at byte 0: entries of type 'Z' are not supported",
     'wh_dotdot': 'd/.wh... (tar header at byte 0): a mark (.wh.) that names nothing',
     'wh_empty': '.wh. (tar header at byte 0): a mark (.wh.) that names nothing',

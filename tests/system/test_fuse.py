@@ -144,6 +144,33 @@ def test_facts_of_a_directory_tree():
         assert error.value.errno == errno.EROFS
 
 
+def test_sparse_file():
+    os.mkdir('tree')
+    with open('tree/sparse', 'wb') as f:
+        f.write(b'begin')
+        f.seek(3 << 20)
+        f.write(b'middle')
+        f.truncate(9 << 20)
+    build()
+    # The store may have written its zeros; a hole is one all the same.
+    with open('tree/sparse', 'rb') as f:
+        path = mounting.object_path('store/objects', f.read())
+    subprocess.run(['fallocate', '--dig-holes', path], check=True)
+    with Fuse('image', '-s', 'store'), open('mnt/sparse', 'rb') as f, open(path, 'rb') as o:
+        for way in os.SEEK_DATA, os.SEEK_HOLE:
+            for at in 0, 5, 4096, 5000, 1 << 20, 3 << 20, (3 << 20) + 5000:
+                try:
+                    expected = os.lseek(o.fileno(), at, way)
+                except OSError as error:
+                    expected = error.errno
+                try:
+                    found = os.lseek(f.fileno(), at, way)
+                except OSError as error:
+                    found = error.errno
+                assert found == expected
+        subprocess.run(['cmp', 'tree/sparse', 'mnt/sparse'], check=True)
+
+
 def test_flags():
     mounting.write_image('image')
     mounting.write_store('store/objects')

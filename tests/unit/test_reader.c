@@ -258,6 +258,72 @@ static void test_bounds(void **state)
 	reader_free(r);
 }
 
+/* --- holes ---------------------------------------------------------------------------------------- */
+
+static int64_t seek(struct reader *r, const struct reader_key *key, uint64_t at, int whence)
+{
+	struct reader_object *o;
+	int64_t found;
+
+	assert_int_equal(reader_get(r, key, &o, NULL), 0);
+	found = reader_seek(r, o, at, whence, NULL);
+	reader_put(r, o);
+	return found;
+}
+
+/* Data, a hole of 1 MiB, data, a hole up to the end. */
+static void test_holes(void **state)
+{
+	const size_t size = 4 << 20, first = 1 << 20, second = 2 << 20, last = 3 << 20;
+	uint8_t *before = malloc(size);
+	char path[160], name[256];
+	struct reader_key key;
+	int fd;
+
+	(void)state;
+	memcpy(before, data, size);
+	memset(data + first, 0, second - first);
+	memset(data + last, 0, size - last);
+	key = put(size, CAIRN_SHA256, path);
+	snprintf(name, sizeof(name), "%s%s", dir, path);
+	fd = open(name, O_RDWR);
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first, second - first) < 0 ||
+	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, last, size - last) < 0) {
+		print_message("no holes on the file system of /tmp\n");
+		skip();
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+		struct reader *r = new_reader(0, leaves[i]);
+
+		assert_int_equal(seek(r, &key, 0, SEEK_DATA), 0);
+		assert_int_equal(seek(r, &key, 5, SEEK_HOLE), first);
+		assert_int_equal(seek(r, &key, first + 7, SEEK_HOLE), first + 7);
+		assert_int_equal(seek(r, &key, first, SEEK_DATA), second);
+		assert_int_equal(seek(r, &key, second + 1, SEEK_HOLE), last);
+		assert_int_equal(seek(r, &key, last + 9999, SEEK_DATA), -ENXIO);
+		assert_int_equal(seek(r, &key, size, SEEK_HOLE), -ENXIO);
+		reader_free(r);
+	}
+
+	/* A hole where there was data is none: reading it is what must fail. */
+	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+		struct reader *r = new_reader(0, leaves[i]);
+
+		assert_int_equal(seek(r, &key, 0, SEEK_DATA), 0);
+		assert_int_equal(
+			fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, second, 8192), 0);
+		assert_int_equal(seek(r, &key, first, SEEK_DATA), second);
+		assert_int_equal(seek(r, &key, second, SEEK_DATA), second);
+		assert_int_equal(seek(r, &key, second + 100, SEEK_HOLE), size);
+		assert_int_equal(read_range(r, &key, 1, second, NULL), -EILSEQ);
+		assert_int_equal(pwrite_all(fd, data + second, 8192, second), 0);
+		reader_free(r);
+	}
+	close(fd);
+	memcpy(data, before, size);
+	free(before);
+}
+
 /* --- trees beside the store ------------------------------------------------------------------------ */
 
 static int flip_at(const char *name, off_t at)
@@ -400,7 +466,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges),          cmocka_unit_test(test_every_wrong_byte),
 		cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_trees),           cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_holes),           cmocka_unit_test(test_trees),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -401,6 +401,8 @@ static void test_names(void **state)
 	expect_entry(h, want);
 	memset(h.magic, 0, 8);
 	expect_entry(h, want);
+	memcpy(h.magic, "ustarX", 6);
+	refuse_entry(h, -EINVAL, "tar header at byte 0: its magic is neither POSIX's nor GNU's");
 	refuse_entry(header('0', ""), -EINVAL, "tar header at byte 0: an entry without a name");
 
 	/* pax before GNU before the header. */
@@ -417,6 +419,13 @@ static void test_names(void **state)
 	put_entry(&b, header('0', "short"), NULL, 0);
 	expect(&b, "2 gnu->gnutarget 644 1:2 3\n2 p=a\nx-> 644 1:2 3\n1 short->t 644 1:2 3\n"
 		   "0 cut 644 1:2 3\n[0]\n");
+
+	put_entry(&b, header('L', "x"), "name", 4);
+	b.data[b.len - 1] = 'x';
+	put_entry(&b, header('0', "short"), NULL, 0);
+	expect_error(&b, -EINVAL,
+		     "tar header at byte 0: bytes behind a long name, which some readers take for "
+		     "its end");
 
 	/* Only in archives that have a magic. */
 	h = header('L', "x");

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Container images out of a store, to a registry or an OCI layout.
+ *
+ * A layer goes out as it came where the other side has that blob already, or it was kept, or it was plain. Else
+ * its tar is put together again, exactly, and compressed as zstd:chunked: then its digest and the manifest's
+ * are others, its diff_id and the config are the same.
+ */
+#ifndef OCI_PUSH_H
+#define OCI_PUSH_H
+
+#include <cairn/oci.h>
+
+#include "oci/image.h"
+#include "oci/registry.h"
+#include "store/names.h"
+
+#define STORE_BLOB_PREFIX "oci-blob-"
+
+/* --- from the store -------------------------------------------------------------------------- */
+
+/* An image by its tag, or by the digest of its manifest, as a source of documents. Blobs it has none. */
+int oci_source_store_open(struct cairn_store *store, const char *tag, struct source **ret,
+			  struct cairn_error *err);
+
+/* The reference below streams/refs that @tag has: "oci/" and the tag, '/' and '%' escaped. */
+int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_error *err);
+
+/* All of the split stream with the entry @name, at most @max bytes, in place of what is in @ret. */
+int store_read_stream(const struct cairn_store *store, const char *name, size_t max,
+		      struct buf *ret, struct cairn_error *err);
+
+/* The file with a blob that was kept. Returns a descriptor or -ENOENT. */
+int store_open_blob(const struct cairn_store *store, const char *digest, struct cairn_error *err);
+
+/* --- where to -------------------------------------------------------------------------------- */
+
+struct dest;
+
+struct dest_ops {
+	/* Whether it has the blob. Returns 1, 0 or a negative errno. */
+	int (*has)(struct dest *d, const char *digest, uint64_t size, struct cairn_error *err);
+
+	/* Takes the blob: all @size bytes of the file @fd. */
+	int (*blob)(struct dest *d, const char *digest, uint64_t size, int fd,
+		    struct cairn_error *err);
+
+	/* Takes a manifest, whose blobs it has; with @tag under that name. @subject: it refers to that manifest,
+	 * NULL: to none; @artifact_type: then the type that a list of referrers tells. */
+	int (*manifest)(struct dest *d, const struct buf *bytes, const char *media_type,
+			const char *digest, const char *tag, const char *subject,
+			const char *artifact_type, struct cairn_error *err);
+	void (*free)(struct dest *d);
+};
+
+struct dest {
+	const struct dest_ops *ops;
+};
+
+/* @ref: a registry or a layout. */
+int dest_open(const struct oci_reference *ref, const struct registry_options *options,
+	      struct dest **ret, struct cairn_error *err);
+void dest_free(struct dest *d);
+DEFINE_CLEANUP(struct dest *, dest, dest_free)
+
+int dest_registry_open(const struct oci_reference *ref, const struct registry_options *options,
+		       struct dest **ret, struct cairn_error *err);
+int dest_layout_open(const struct oci_reference *ref, struct dest **ret, struct cairn_error *err);
+
+/* Takes bytes in memory as a blob. */
+int dest_put_bytes(struct dest *d, const char *digest, const struct buf *bytes,
+		   struct cairn_error *err);
+
+/* --- pushing --------------------------------------------------------------------------------- */
+
+struct push_result {
+	char digest[OCI_DIGEST_MAX]; /* of the manifest over there */
+	size_t layers, kept, made;   /* there already or as they came; compressed anew */
+	uint64_t sent;               /* bytes of blobs */
+};
+
+/* @image: of oci_source_store_open(). @tag: the name over there, NULL: none. */
+int push_image(const struct oci_image *image, struct cairn_store *store, struct dest *dest,
+	       const char *tag, int level, struct push_result *ret, struct cairn_error *err);
+
+#endif

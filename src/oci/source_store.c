@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * A container image that a store has: by its tag, manifest and config from their split streams, layers as blobs
+ * where those were kept.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "oci/push.h"
+#include "store/names.h"
+#include "store/splitstream.h"
+#include "tree/tree.h"
+
+struct stored_image {
+	struct source source;
+	struct cairn_store *store;
+	char digest[OCI_DIGEST_MAX]; /* of the manifest */
+};
+
+struct collect {
+	const struct cairn_store *store;
+	struct buf *to;
+	struct cairn_error *err;
+};
+
+static int take(void *arg, const void *data, unsigned long size)
+{
+	return buf_put(((struct collect *)arg)->to, data, size);
+}
+
+static int take_bytes(void *arg, const void *data, size_t size)
+{
+	return buf_put(((struct collect *)arg)->to, data, size);
+}
+
+static int64_t take_object(void *arg, const struct cairn_digest *id)
+{
+	struct collect *c = (struct collect *)arg;
+	char path[OBJECT_PATH_MAX];
+	size_t before = c->to->len;
+	int r;
+
+	object_path(path, id->bytes, cairn_digest_size((enum cairn_alg)id->alg));
+	r = store_read_object(c->store, path, id, take, c, c->err);
+	return r < 0 ? r : (int64_t)(c->to->len - before);
+}
+
+/* Opens the split stream that has the entry @name. */
+static int open_stream(const struct cairn_store *store, const char *name, struct cairn_error *err)
+{
+	char path[OBJECT_PATH_MAX];
+	struct cairn_digest id;
+	int r = store_entry(store, STORE_STREAMS, name, &id, err);
+
+	if (r < 0)
+		return r;
+	object_path(path, id.bytes, cairn_digest_size((enum cairn_alg)id.alg));
+	return store_open_object(store, path, err);
+}
+
+int store_read_stream(const struct cairn_store *store, const char *name, size_t max,
+		      struct buf *ret, struct cairn_error *err)
+{
+	struct collect c = {store, ret, err};
+	const struct splitstream_sink sink = {take_bytes, take_object, &c};
+	struct splitstream *s cleanup(splitstream) = NULL;
+	int fd cleanup_fd = open_stream(store, name, err), r;
+
+	if (fd < 0)
+		return fd;
+	r = splitstream_open(fd, store->alg, &s, err);
+	if (r < 0)
+		return r;
+	if (splitstream_size(s) > max)
+		return error_set(err, -EFBIG, CAIRN_ERROR_FORMAT,
+				 "%s: %llu bytes, at most %zu are accepted", name,
+				 (unsigned long long)splitstream_size(s), max);
+	ret->len = 0;
+	return splitstream_read(s, &sink, err);
+}
+
+struct only {
+	struct cairn_digest id;
+	unsigned int nr;
+};
+
+static int take_only(void *arg, const struct cairn_digest *id)
+{
+	struct only *o = (struct only *)arg;
+
+	o->id = *id;
+	o->nr++;
+	return 0;
+}
+
+int store_open_blob(const struct cairn_store *store, const char *digest, struct cairn_error *err)
+{
+	struct splitstream *s cleanup(splitstream) = NULL;
+	char name[OCI_DIGEST_MAX + 16], path[OBJECT_PATH_MAX];
+	struct only only = {0};
+	int fd cleanup_fd = -1, r;
+
+	snprintf(name, sizeof(name), STORE_BLOB_PREFIX "%s", digest);
+	fd = open_stream(store, name, err);
+	if (fd < 0)
+		return fd;
+	r = splitstream_open(fd, store->alg, &s, err);
+	if (r == 0)
+		r = splitstream_refs(s, SPLITSTREAM_OBJECTS, take_only, &only, err);
+	if (r < 0)
+		return r;
+	if (only.nr != 1)
+		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "%s: not one blob", name);
+	object_path(path, only.id.bytes, cairn_digest_size((enum cairn_alg)only.id.alg));
+	return store_open_object(store, path, err);
+}
+
+static int store_top(struct source *source, struct source_top *ret, struct cairn_error *err)
+{
+	struct stored_image *s = (struct stored_image *)source;
+	char name[OCI_DIGEST_MAX + 16], found[OCI_DIGEST_MAX];
+	int r;
+
+	snprintf(name, sizeof(name), "oci-manifest-%s", s->digest);
+	r = store_read_stream(s->store, name, OCI_DOCUMENT_MAX, &ret->bytes, err);
+	if (r == 0)
+		r = oci_hash_data(s->digest, ret->bytes.data, ret->bytes.len, found);
+	if (r == 0 && strcmp(found, s->digest))
+		r = error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST, "%s: it has digest %s", name,
+			      found);
+	memcpy(ret->digest, s->digest, sizeof(ret->digest));
+	return r;
+}
+
+static int store_document(struct source *source, const struct oci_descriptor *d, struct buf *ret,
+			  struct cairn_error *err)
+{
+	struct stored_image *s = (struct stored_image *)source;
+	char name[OCI_DIGEST_MAX + 16];
+
+	snprintf(name, sizeof(name), "oci-%s-%s",
+		 oci_kind_of(d->media_type) == OCI_KIND_CONFIG ? "config" : "manifest", d->digest);
+	return store_read_stream(s->store, name, OCI_DOCUMENT_MAX, ret, err);
+}
+
+static int store_blob(struct source *source, const struct oci_descriptor *d, source_fn fn,
+		      void *arg, struct cairn_error *err)
+{
+	(void)source;
+	(void)fn;
+	(void)arg;
+	return error_errno(err, -ENOENT, "%s", d->digest);
+}
+
+static void store_free(struct source *source)
+{
+	free(source);
+}
+
+static const struct source_ops store_ops = {
+	.top = store_top,
+	.document = store_document,
+	.blob = store_blob,
+	.free = store_free,
+};
+
+int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_error *err)
+{
+	size_t len = (size_t)snprintf(out, STORE_REF_MAX, "oci/");
+
+	for (const char *p = tag; *p && *tag != '@'; p++) {
+		if (len + 4 > STORE_REF_MAX)
+			break;
+		if (*p == '/' || *p == '%')
+			len += (size_t)sprintf(out + len, "%%%02X", (unsigned char)*p);
+		else
+			out[len++] = *p;
+		if (!p[1]) {
+			out[len] = '\0';
+			return 0;
+		}
+	}
+	return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "'%.200s' cannot be a tag", tag);
+}
+
+int oci_source_store_open(struct cairn_store *store, const char *tag, struct source **ret,
+			  struct cairn_error *err)
+{
+	struct stored_image *s = (struct stored_image *)calloc(1, sizeof(*s));
+	char name[STORE_REF_MAX + 1], entry[STORE_NAME_MAX + 1] = "";
+	int r;
+
+	if (!s)
+		return error_errno(err, -ENOMEM, "%s", tag);
+	s->source.ops = &store_ops;
+	s->source.name = strdup(tag);
+	s->store = store;
+	if (oci_digest_is_valid(tag)) {
+		snprintf(s->digest, sizeof(s->digest), "%s", tag);
+		*ret = &s->source;
+		return 0;
+	}
+	r = store_tag_entry(tag, name, err);
+	if (r == 0)
+		r = store_ref(store, STORE_STREAMS, name, entry, err);
+	if (r == -ENOENT)
+		error_set(err, r, CAIRN_ERROR_SYSTEM,
+			  "%s: no container image of that name is in the store", tag);
+	if (r == 0 && (strncmp(entry, "oci-manifest-", 13) || !oci_digest_is_valid(entry + 13)))
+		r = error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "%s: names '%s', not a manifest",
+			      tag, entry);
+	if (r < 0) {
+		oci_source_free(&s->source);
+		return r;
+	}
+	snprintf(s->digest, sizeof(s->digest), "%s", entry + 13);
+	*ret = &s->source;
+	return 0;
+}
