@@ -31,6 +31,8 @@ extern const struct command cmd_objects;
 extern const struct command cmd_pull;
 extern const struct command cmd_push;
 extern const struct command cmd_oci_export;
+extern const struct command cmd_oci_seal;
+extern const struct command cmd_oci_verify;
 extern const struct command cmd_oci;
 extern const struct command cmd_oci_commit;
 extern const struct command cmd_oci_digest;

@@ -15,8 +15,9 @@
 struct args {
 	struct registry_args registry;
 	const char *platform, *name, *store, *digest;
+	struct opt_list certs;
 	unsigned int profile, xattrs, format, jobs;
-	bool all_platforms, keep_blobs, json, quiet, verbose;
+	bool all_platforms, keep_blobs, require_seal, json, quiet, verbose;
 };
 
 static const struct opt opts[] = {
@@ -28,6 +29,10 @@ static const struct opt opts[] = {
 		 "keep the layers also as they come"),
 	OPT_TEXT(struct args, digest, 'd', "digest", "DIGEST",
 		 "the digest that the image must have"),
+	OPT_BOOL(struct args, require_seal, 0, "require-seal", 1,
+		 "the image must be what its seal says"),
+	OPT_TEXTS(struct args, certs, 0, "seal-cert", "FILE",
+		  "and the seal be signed with this certificate"),
 	OPTS_PROFILE(struct args, profile, xattrs),
 	OPT_CHOICE(struct args, format, 'f', "format", "FORMAT", FORMAT_CHOICES,
 		   "format of the image (default: that of the store, else 1)"),
@@ -97,6 +102,9 @@ static int pull_one(const struct args *a, const char *reference, const char *pla
 		.jobs = a->jobs ? a->jobs : MIN(jobs_of(0), LAYERS_AT_ONCE),
 		.name = name,
 		.keep_blobs = a->keep_blobs,
+		.require_seal = a->require_seal,
+		.certs = a->certs.text,
+		.nr_certs = a->certs.nr,
 		.progress = board_tick,
 	};
 	struct cairn_oci *oci cleanup_oci = NULL;

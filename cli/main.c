@@ -52,6 +52,8 @@ const struct command *const commands[] = {
 	&cmd_oci_inspect,
 	&cmd_oci_layers,
 	&cmd_oci_ls,
+	&cmd_oci_seal,
+	&cmd_oci_verify,
 	&cmd_oci_merge,
 	&cmd_oci_commit,
 	&cmd_version,

@@ -133,6 +133,9 @@ struct cairn_pull_options {
 	int format;        /* enum cairn_format; AUTO: that of the store, else V1 */
 	unsigned int jobs; /* layers at once; 0: 1 */
 	int keep_blobs;   /* keep the layers also as they come, so that they can go out unchanged */
+	int require_seal; /* the image must be sealed (cairn_oci_verify()), else it gets no name */
+	const char *const *certs; /* PEM files: and the seal be signed by one of these */
+	size_t nr_certs;
 	const char *name; /* reference in the store for the image, and its tag; NULL: none */
 	const struct cairn_digest *expected; /* that the image must have; NULL: any */
 	cairn_pull_progress_fn progress;     /* may be NULL */
@@ -206,6 +209,41 @@ struct cairn_push_result {
 CAIRN_API int cairn_oci_push(struct cairn_store *store, const char *name, const char *reference,
 			     const struct cairn_oci_options *options, int level,
 			     struct cairn_push_result *ret, struct cairn_error *err);
+
+/* --- seals ----------------------------------------------------------------------------------- */
+
+struct cairn_verify_result {
+	struct cairn_digest digest;   /* of the image that the layers make, format V1 */
+	enum cairn_xattr_mode xattrs; /* that give it */
+	size_t seals,
+		artifacts; /* digests that were compared; of them from manifests that refer to it */
+	int is_signed;     /* 1: by one of the certificates */
+};
+
+/* Whether the image is what its seals say: annotations of its manifest, and manifests of type
+ * application/vnd.composefs.metadata.v1 that refer to it. The image is made of its layers in profile
+ * composefs, and compared. @certs[0..@nr): PEM files; with any, a signature by one of them is required.
+ * Of @options only jobs and progress count. Returns 0; -ENODATA (kind DIGEST): there is no seal, or no
+ * signature; -EILSEQ, -EKEYREJECTED (DIGEST): it is not what the seal says. */
+CAIRN_API int cairn_oci_verify(struct cairn_oci *oci, enum cairn_alg alg, const char *const *certs,
+			       size_t nr, const struct cairn_pull_options *options,
+			       struct cairn_verify_result *ret, struct cairn_error *err);
+
+struct cairn_seal_options {
+	enum cairn_alg alg;
+	enum cairn_xattr_mode xattrs;
+	const char *key_file, *cert_file; /* PEM; both or neither. Needed but for @inline_tag */
+	/* NULL: a manifest that refers to the image is added. Else the manifest itself is written with
+	 * annotations, under this tag beside the old one; its digest is another then. */
+	const char *inline_tag;
+};
+
+/* Seals the image where it is, a registry or an OCI layout. @ret: digest of the manifest that was written, a
+ * char[CAIRN_CONTENT_DIGEST_MAX]. @image: that of the image. Returns 0; -EINVAL (FORMAT): its layers depend on the
+ * order of their entries, so that not all tools make the same image of them; or a negative errno. */
+CAIRN_API int cairn_oci_seal(struct cairn_oci *oci, const struct cairn_seal_options *seal,
+			     const struct cairn_pull_options *options, char *ret,
+			     struct cairn_digest *image, struct cairn_error *err);
 
 #ifdef __cplusplus
 }

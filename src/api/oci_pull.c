@@ -97,6 +97,18 @@ static int expect(const struct tree *tree, const struct cairn_image_options *opt
 			 wanted);
 }
 
+/* Seals are about format V1, whatever the image is written in. */
+static int require_seal(const struct cairn_oci *oci, const struct tree *tree, enum cairn_alg alg,
+			const struct cairn_pull_options *o, struct cairn_error *err)
+{
+	const struct cairn_image_options v1 = {
+		.format = CAIRN_FORMAT_V1, .alg = alg, .jobs = o->jobs};
+	struct cairn_image_result result;
+	int r = cairn_image_write((const struct cairn_tree *)tree, &v1, &result, err);
+
+	return r < 0 ? r : oci_check_seal(oci, &result.digest, o->certs, o->nr_certs, err);
+}
+
 /* Once with what the store knows, and once more without, if what it knows is not complete. */
 static int pull(const struct cairn_oci *oci, struct cairn_store *store,
 		const struct cairn_pull_options *o, bool again, struct cairn_pull_result *ret,
@@ -117,6 +129,8 @@ static int pull(const struct cairn_oci *oci, struct cairn_store *store,
 	count(&p, ret);
 	if (o->expected)
 		r = expect(tree, &image_options, store->alg, o->expected, err);
+	if (r == 0 && (o->require_seal || o->nr_certs))
+		r = require_seal(oci, tree, store->alg, o, err);
 	if (r == 0)
 		r = cairn_store_add_image(store, tree_to_public(tree), &image_options, o->name,
 					  &ret->image, err);

@@ -83,6 +83,11 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 	};
 	cache = open_cache(dirfd, path, options, name);
 	r = scan_directory(dirfd, path, options, &sink, cache, &t, res, err);
+	if (r == -ESTALE) {
+		/* A collection came between. */
+		scan_cache_free(take_ptr(cache));
+		r = scan_directory(dirfd, path, options, &sink, NULL, &t, res, err);
+	}
 	/* The next build shall not stumble over it again. */
 	if (r == -EILSEQ && options->flags & CAIRN_SCAN_VERIFY_CACHE)
 		store_cache_remove(store, name);
