@@ -111,6 +111,22 @@ int image_dir_find(const struct inode *dir, const char *name, size_t len, struct
 int image_load(const struct image *img, unsigned int flags, const char *const *filter,
 	       struct tree **ret, struct cairn_error *err);
 
+/* A file of an image whose content is an object. */
+struct image_object {
+	const char *path; /* below the objects, as the image has it, path_len bytes; NULL: none */
+	uint32_t path_len;
+	const uint8_t *digest; /* digest_size bytes, 32 or 64; NULL: none */
+	uint32_t digest_size;
+	uint64_t size; /* bytes of the content */
+};
+
+typedef int (*image_object_fn)(void *arg, const struct image_object *object);
+
+/* Calls @fn for every such file, each inode once; an object of several inodes several times. Quicker than
+ * image_load() and with little memory (a bit for 32 bytes of image). Returns 0; -EINVAL (FORMAT);
+ * -ENOMEM; or what @fn returned below 0. */
+int image_objects(const struct image *img, image_object_fn fn, void *arg, struct cairn_error *err);
+
 /* Proves that the image is what the writer makes of the tree in it. *@ret_alg: of its digests.
  * Returns 0, or -EINVAL with offset and field of the first byte that differs. */
 int image_check(const struct image *img, enum cairn_alg *ret_alg, struct cairn_error *err);
