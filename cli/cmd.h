@@ -18,6 +18,8 @@ extern const struct command cmd_du;
 extern const struct command cmd_dump;
 extern const struct command cmd_export;
 extern const struct command cmd_export_dir;
+extern const struct command cmd_fsck;
+extern const struct command cmd_gc;
 extern const struct command cmd_fetch;
 extern const struct command cmd_features;
 extern const struct command cmd_help;

@@ -35,6 +35,8 @@ const struct command *const commands[] = {
 	&cmd_refs,
 	&cmd_tag,
 	&cmd_untag,
+	&cmd_fsck,
+	&cmd_gc,
 	&cmd_store,
 	&cmd_store_init,
 	&cmd_store_info,

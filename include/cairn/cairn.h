@@ -17,6 +17,7 @@
 #include <cairn/fuse.h>
 #include <cairn/image.h>
 #include <cairn/layer.h>
+#include <cairn/maintain.h>
 #include <cairn/mount.h>
 #include <cairn/names.h>
 #include <cairn/oci.h>

@@ -40,15 +40,13 @@ static int name_image(struct cairn_store *store, const char *name,
 	return r;
 }
 
-/* Every object of the tree must be there; a scan has just put them in. */
+/* Every object of the tree must be there, and is noted to stay: a scan that had a cache has not asked. */
 static int check_objects(struct cairn_store *store, const struct tree *t, struct cairn_error *err)
 {
 	enum cairn_alg alg = tree_alg(t);
 	cleanup_free struct object_use *use = NULL;
 	int64_t nr;
 
-	if (store->filled_from == t)
-		return 0;
 	nr = tree_objects(t, &use);
 	if (nr < 0)
 		return error_errno(err, (int)nr, "look for the objects of the image");
@@ -116,17 +114,15 @@ int cairn_store_add_image(struct cairn_store *store, const struct cairn_tree *tr
 int cairn_store_tag(struct cairn_store *store, const char *name, const struct cairn_digest *digest,
 		    unsigned int flags, struct cairn_error *err)
 {
-	cleanup_fd int fd = -1;
 	int r = store_check_name(name, err);
 
 	if (!r)
 		r = store_begin(store, err);
 	if (r < 0)
 		return r;
-	fd = store_open_image(store, digest, err);
-	if (fd < 0)
-		return fd;
-	r = store_sync(store, err);
+	r = store_use_image(store, digest, err);
+	if (!r)
+		r = store_sync(store, err);
 	return r < 0 ? r : name_image(store, name, digest, flags & CAIRN_TAG_MOVE, err);
 }
 

@@ -58,7 +58,7 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 	cleanup(scan_cache) struct scan_cache *cache = NULL;
 	cleanup(tree) struct tree *t = NULL;
 	char name[SCAN_CACHE_NAME_MAX];
-	int fds[STORE_PARENTS_MAX];
+	int fds[STORE_PARENTS_MAX + STORE_FDS_MAX];
 	struct scan_sink sink;
 	int r;
 
@@ -79,10 +79,15 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 		.commit = store_commit,
 		.stamp = store_stamp,
 		.fds = fds,
-		.nr_fds = store->nr_parents,
+		.nr_fds = store->nr_parents + store_fds(store, fds + store->nr_parents),
 	};
 	cache = open_cache(dirfd, path, options, name);
 	r = scan_directory(dirfd, path, options, &sink, cache, &t, res, err);
+	if (r == -ESTALE) {
+		/* A collection came between. */
+		scan_cache_free(take_ptr(cache));
+		r = scan_directory(dirfd, path, options, &sink, NULL, &t, res, err);
+	}
 	/* The next build shall not stumble over it again. */
 	if (r == -EILSEQ && options->flags & CAIRN_SCAN_VERIFY_CACHE)
 		store_cache_remove(store, name);
@@ -93,7 +98,6 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 	if (cache)
 		keep_cache(store, name, cache, t, &sink);
 	store->empty = false;
-	store->filled_from = t;
 	*ret = take_ptr(t);
 	return 0;
 }

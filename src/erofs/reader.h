@@ -16,6 +16,7 @@
 #include <cairn/image.h>
 
 #include "base/error.h"
+#include "base/parallel.h"
 
 struct tree;
 
@@ -28,6 +29,8 @@ struct image {
 	uint64_t xattr_base; /* where reference 0 to the shared area points */
 	int64_t build_time;
 	uint32_t build_nsec;
+	struct team
+		team; /* threads lent to image_load() and image_check(); none after image_open() */
 };
 
 /* Looks at the first bytes. The span must stay as it is while the image is used. Returns 0; -EINVAL
@@ -110,6 +113,22 @@ int image_dir_find(const struct inode *dir, const char *name, size_t len, struct
  * from the span. Returns 0, -EINVAL, -ENOTSUP, -ENOMEM. */
 int image_load(const struct image *img, unsigned int flags, const char *const *filter,
 	       struct tree **ret, struct cairn_error *err);
+
+/* A file of an image whose content is an object. */
+struct image_object {
+	const char *path; /* below the objects, as the image has it, path_len bytes; NULL: none */
+	uint32_t path_len;
+	const uint8_t *digest; /* digest_size bytes, 32 or 64; NULL: none */
+	uint32_t digest_size;
+	uint64_t size; /* bytes of the content */
+};
+
+typedef int (*image_object_fn)(void *arg, const struct image_object *object);
+
+/* Calls @fn for every such file, each inode once; an object of several inodes several times. Quicker than
+ * image_load() and with little memory (a bit for 32 bytes of image). Returns 0; -EINVAL (FORMAT);
+ * -ENOMEM; or what @fn returned below 0. */
+int image_objects(const struct image *img, image_object_fn fn, void *arg, struct cairn_error *err);
 
 /* Proves that the image is what the writer makes of the tree in it. *@ret_alg: of its digests.
  * Returns 0, or -EINVAL with offset and field of the first byte that differs. */

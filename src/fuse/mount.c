@@ -126,8 +126,8 @@ static void set_read_ahead(int mnt)
 	(void)write_all(fd, text, strlen(text));
 }
 
-/* Nobody sees the mount before it answers. */
-static int mount_directly(int image_fd, int target_fd, int dev, int mnt,
+/* Nobody sees the mount before it answers. Closes *@mnt when it cannot be attached. */
+static int mount_directly(int image_fd, int target_fd, int dev, int *mnt,
 			  const struct cairn_fuse_options *options, pid_t *ret_pid,
 			  struct cairn_error *err)
 {
@@ -136,15 +136,14 @@ static int mount_directly(int image_fd, int target_fd, int dev, int mnt,
 
 	if (r < 0)
 		return r;
-	set_read_ahead(mnt);
-	r = mount_attach(mnt, target_fd, err);
+	set_read_ahead(*mnt);
+	r = mount_attach(*mnt, target_fd, err);
 	if (r < 0) {
 		/* Without its last descriptor the mount is gone, and the server ends. */
-		close(mnt);
+		close(take_fd(mnt));
 		(void)fuse_reap(pid);
 		return r;
 	}
-	close(mnt);
 	*ret_pid = pid;
 	return 0;
 }
@@ -173,7 +172,8 @@ int fuse_mount(int image_fd, const char *target, const struct cairn_fuse_options
 {
 	cleanup_fd int target_fd = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	cleanup_fd int dev = -1;
-	int mnt = -1, r;
+	cleanup_fd int mnt = -1;
+	int r;
 
 	if (target_fd < 0)
 		return error_errno(err, -errno, "open directory %s", target);
@@ -182,5 +182,5 @@ int fuse_mount(int image_fd, const char *target, const struct cairn_fuse_options
 		return mount_by_helper(image_fd, target, options, ret_pid, err);
 	if (r < 0)
 		return r;
-	return mount_directly(image_fd, target_fd, dev, mnt, options, ret_pid, err);
+	return mount_directly(image_fd, target_fd, dev, &mnt, options, ret_pid, err);
 }

@@ -41,14 +41,18 @@ struct seat {
 
 #define SEAT_MEMORY (PROTOCOL_REQUEST_MAX + 4096 + REPLY_MAX)
 
-static unsigned int nr_threads(const struct cairn_fuse_options *options)
+static unsigned int nr_processors(void)
 {
 	cpu_set_t cpus;
-	unsigned int nr = options->jobs;
 
-	if (!nr && !sched_getaffinity(0, sizeof(cpus), &cpus))
-		nr = MAX(2 * (unsigned int)CPU_COUNT(&cpus), (unsigned int)THREADS_MIN);
-	return MIN(MAX(nr, 1u), (unsigned int)THREADS_MAX);
+	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : (unsigned int)CPU_COUNT(&cpus);
+}
+
+static unsigned int nr_threads(const struct cairn_fuse_options *options)
+{
+	const unsigned int own = MAX(2 * nr_processors(), (unsigned int)THREADS_MIN);
+
+	return MIN(options->jobs ? options->jobs : own, (unsigned int)THREADS_MAX);
 }
 
 /* --- one thread --------------------------------------------------------------------------------- */
@@ -211,12 +215,12 @@ static bool is_machines_root(void)
 }
 
 static int init_server(struct server *s, const struct cairn_fuse_options *o, int dev_fd,
-		       unsigned int threads, struct cairn_error *err)
+		       struct cairn_error *err)
 {
 	const struct reader_options options = {
 		.flags = READER_KEEP_TREES |
 			 (o->flags & CAIRN_FUSE_UNVERIFIED ? READER_UNVERIFIED : 0),
-		.jobs = threads,
+		.jobs = nr_processors(),
 	};
 	int r = 0;
 
@@ -262,7 +266,7 @@ int fuse_serve(int dev_fd, int image_fd, const struct cairn_fuse_options *option
 	struct server s;
 	int r;
 
-	r = init_server(&s, options, dev_fd, nr, err);
+	r = init_server(&s, options, dev_fd, err);
 	if (!r) {
 		r = seats_init(seats, nr, &s, dev_fd);
 		if (r < 0)

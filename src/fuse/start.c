@@ -105,10 +105,10 @@ int fuse_start(int dev_fd, int image_fd, const struct cairn_fuse_options *option
 		return error_errno(err, -errno, "start the server");
 	pid = fork();
 	if (pid < 0) {
-		error_errno(err, -errno, "start the server");
+		status = error_errno(err, -errno, "start the server");
 		close(ends[0]);
 		close(ends[1]);
-		return -errno;
+		return status;
 	}
 	if (!pid)
 		child(dev_fd, image_fd, ends[1], options, parent);

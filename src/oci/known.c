@@ -108,7 +108,8 @@ int known_layer_open(struct known_layers *k, const char *diff_id, struct cairn_d
 		return -ENOENT;
 	object_path(path, ret->bytes, cairn_digest_size((enum cairn_alg)ret->alg));
 	fd = store_open_object(k->store, path, NULL);
-	if (fd < 0)
+	/* A collection that has already found it useless may be under way. */
+	if (fd < 0 || store_use_stream(k->store, ret, NULL) < 0)
 		return -ENOENT;
 	if (!is_known(k, diff_id, ret)) {
 		/* By another tool, which believes what a config claims; or long ago. */

@@ -94,6 +94,72 @@ static bool is_present(struct worker *w, const uint8_t *digests, uint64_t size)
 	return true;
 }
 
+/* The digest for the sink of the used entry @i, if it was taken because nothing had come or gone beside it;
+ * else NULL. */
+static const uint8_t *taken_on_trust(const struct scan *scan, uint32_t i)
+{
+	const struct scan_cache *c = scan->cache;
+	const uint8_t *e = cache_entry(c, i);
+	const uint8_t *digest = c->bytes + get_le64(e + 48) + (scan->sink_slot ? 32 : 0);
+
+	return c->used[i] && e[42] == CACHE_DIGESTS && c->stamp_state[digest[0]] == STAMP_SAME
+		       ? digest
+		       : NULL;
+}
+
+static int keep_trusted(const struct scan *scan, struct cairn_error *err)
+{
+	const struct scan_cache *c = scan->cache;
+	cleanup_free uint64_t *keys = (uint64_t *)malloc((c->nr_entries + 1) * sizeof(*keys));
+	size_t nr = 0;
+
+	if (!keys)
+		return error_errno(err, -ENOMEM, "read %s", scan->path);
+	for (uint32_t i = 0; i < c->nr_entries; i++) {
+		const uint8_t *digest = taken_on_trust(scan, i);
+
+		if (digest)
+			memcpy(&keys[nr++], digest, sizeof(*keys));
+	}
+	return nr ? scan->sink->keep(scan->sink->store, keys, nr, err) : 0;
+}
+
+/* Looks for the content itself, as nothing else tells any more. */
+static int look_again(const struct scan *scan, uint32_t i, const uint8_t *bytes,
+		      struct cairn_error *err)
+{
+	const struct scan_sink *sink = scan->sink;
+	struct cairn_digest digest = {.alg = (uint8_t)sink->alg};
+	int r;
+
+	memcpy(digest.bytes, bytes, cairn_digest_size(sink->alg));
+	r = sink->has(sink->store, &digest, get_le64(cache_entry(scan->cache, i) + 8), err);
+	return r < 0 ? r : r ? 0 : -ESTALE;
+}
+
+int cache_confirm(const struct scan *scan, struct cairn_error *err)
+{
+	struct scan_cache *c = scan->cache;
+	bool same[CACHE_STAMPS];
+	struct timespec ts;
+	int r = scan->sink->keep ? keep_trusted(scan, err) : 0;
+
+	for (unsigned int i = 0; !r && i < CACHE_STAMPS; i++) {
+		const uint8_t *stamp = c->stamps + (size_t)i * CACHE_STAMP;
+
+		same[i] = c->stamp_state[i] == STAMP_SAME &&
+			  !scan->sink->stamp(scan->sink->store, (uint8_t)i, &ts) &&
+			  same_time(&ts, stamp, stamp + 8);
+	}
+	for (uint32_t i = 0; !r && i < c->nr_entries; i++) {
+		const uint8_t *digest = taken_on_trust(scan, i);
+
+		if (digest && !same[digest[0]])
+			r = look_again(scan, i, digest, err);
+	}
+	return r;
+}
+
 static enum cache_what what_of(mode_t mode, uint64_t size)
 {
 	if (S_ISLNK(mode))

@@ -273,6 +273,10 @@ int cached_xattrs(struct worker *w, struct node *n, const struct stat *st);
 /* Notes what @n, the file @st, turns out to be, unless it was changed too short a time ago. */
 int cache_note(struct worker *w, struct node *n, const struct stat *st);
 
+/* At the end: has the sink keep what was taken on the word of its times, and looks at these once more.
+ * Returns 0; -ESTALE: something is gone; or another negative errno. */
+int cache_confirm(const struct scan *scan, struct cairn_error *err);
+
 /* The first file in path order of which the cache says what is not so; NULL: none. */
 const struct node *cache_refuted(const struct scan_cache *c);
 

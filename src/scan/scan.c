@@ -266,6 +266,7 @@ static int finish_cache(const struct scan *scan, const struct crew *crew, struct
 	char path[SCAN_PATH_MAX];
 	const struct node *n;
 	size_t nr = 0;
+	int r;
 
 	for (unsigned int i = 0; i < scan->nr_workers; i++)
 		nr += crew->workers[i]->nr_records;
@@ -281,6 +282,9 @@ static int finish_cache(const struct scan *scan, const struct crew *crew, struct
 		c->nr_records += w->nr_records;
 		c->hits += w->cached;
 	}
+	r = scan->sink ? cache_confirm(scan, err) : 0;
+	if (r < 0)
+		return r;
 	c->durable = !atomic_load(&scan->new_objects) && !atomic_load(&scan->hits);
 	n = scan->verify_cache ? cache_refuted(c) : NULL;
 	if (n)

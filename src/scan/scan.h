@@ -38,6 +38,11 @@ struct scan_sink {
 	int (*put)(struct cairn_store *store, const struct cairn_digest *digest, const void *data,
 		   size_t size, struct cairn_error *err);
 
+	/* Sees to it that contents stay if they are there, as has() does of each: @keys[0..@nr) are the first
+	 * eight bytes of their digests. May be NULL. */
+	int (*keep)(struct cairn_store *store, const uint64_t *keys, size_t nr,
+		    struct cairn_error *err);
+
 	/* The time at which a name of a content whose digest begins with the byte @first last came
 	 * or went. -ENOENT: there is none. May be NULL when no cache is given. */
 	int (*stamp)(const struct cairn_store *store, uint8_t first, struct timespec *ret);
@@ -50,7 +55,8 @@ struct scan_sink {
 
 /* The sealed tree of the directory @path below @dirfd. @options: as for cairn_tree_from_directory(),
  * but for the store: @sink takes its place, and may be NULL. @cache: NULL, or what is known from earlier
- * scans with such options, for one scan. @res may be NULL. */
+ * scans with such options, for one scan. @res may be NULL. Returns 0; -ESTALE: what the cache said of the sink did
+ * not hold to the end, and without a cache it will; or another negative errno. */
 int scan_directory(int dirfd, const char *path, const struct cairn_scan_options *options,
 		   const struct scan_sink *sink, struct scan_cache *cache, struct tree **ret,
 		   struct cairn_scan_result *res, struct cairn_error *err);

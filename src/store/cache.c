@@ -17,23 +17,13 @@
 #include "sys/io.h"
 #include "sys/place.h"
 
-#define CACHE_FOLDER      "cairn/cache"
+#define CACHE_FOLDER      "cache"
 #define CACHE_FOLDER_MODE 0700 /* contents of small files are in there */
 #define CACHE_FILES_MAX   64
 
 static int open_folder(const struct cairn_store *s, bool create)
 {
-	int fd = open_beneath(s->dirfd, CACHE_FOLDER, O_RDONLY | O_DIRECTORY);
-
-	/* A bare store has no folder of ours. */
-	if (fd != -ENOENT || !create ||
-	    fstatat(s->dirfd, "objects", &(struct stat){0}, AT_SYMLINK_NOFOLLOW) < 0)
-		return fd;
-	if (mkdirat(s->dirfd, "cairn", 0755) < 0 && errno != EEXIST)
-		return -errno;
-	if (mkdirat(s->dirfd, CACHE_FOLDER, CACHE_FOLDER_MODE) < 0 && errno != EEXIST)
-		return -errno;
-	return open_beneath(s->dirfd, CACHE_FOLDER, O_RDONLY | O_DIRECTORY);
+	return store_own_dir(s, CACHE_FOLDER, create ? CACHE_FOLDER_MODE : 0);
 }
 
 static bool is_ours(const struct stat *st)

@@ -85,6 +85,8 @@ static int list_directory(struct names *n, int dirfd, const char *prefix, dir_en
 	n->dirfd = dirfd;
 	n->depth++;
 	r = buffer ? dir_list(dirfd, buffer, LIST_BUFFER, fn, n) : -ENOMEM;
+	if (r == -ENOENT)
+		r = 0; /* somebody has removed it, empty, since it was opened */
 	n->depth--;
 	n->prefix = outer;
 	n->dirfd = outer_fd;

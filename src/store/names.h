@@ -86,6 +86,13 @@ const char *store_kind_name(enum store_kind kind);
 /* As cairn_store_resolve() and cairn_store_open_image(). */
 int store_resolve(const struct cairn_store *s, const char *text, struct cairn_digest *ret,
 		  struct cairn_error *err);
+/* Lets nothing collect the image @id, nor anything that it needs, until the store is closed; all of it
+ * must be there. Returns 0; -ENOENT: something is missing; or another negative errno. */
+int store_use_image(struct cairn_store *s, const struct cairn_digest *id, struct cairn_error *err);
+
+/* The same of a split stream and the objects that it refers to. */
+int store_use_stream(struct cairn_store *s, const struct cairn_digest *id, struct cairn_error *err);
+
 int store_open_image(const struct cairn_store *s, const struct cairn_digest *id,
 		     struct cairn_error *err);
 

@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/hex.h"
+#include "store/lease.h"
 #include "store/store.h"
 #include "sys/dir.h"
 #include "sys/io.h"
@@ -211,7 +211,7 @@ int store_open(const char *path, unsigned int flags, struct cairn_store **ret,
 	s->alg = CAIRN_SHA256;
 	s->read_only = flags & CAIRN_STORE_READ_ONLY;
 	s->bare = flags & CAIRN_STORE_BARE;
-	s->objects = -1;
+	s->objects = s->lock = -1;
 	s->empty = true;
 	s->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dirfd < 0 && errno == ENOENT && flags & CAIRN_STORE_CREATE) {
@@ -223,9 +223,6 @@ int store_open(const char *path, unsigned int flags, struct cairn_store **ret,
 	if (s->dirfd < 0)
 		return error_errno(err, -errno, "open %s", path);
 
-	/* A collector holds it exclusively. File systems without locks have no collector either. */
-	while (flock(s->dirfd, LOCK_SH) < 0 && errno == EINTR)
-		;
 	r = open_layout(s, path, err);
 	if (!r && !(flags & CAIRN_STORE_NO_PARENTS))
 		r = store_open_parents(s, err);
@@ -239,6 +236,9 @@ void store_close(struct cairn_store *s)
 {
 	if (!s)
 		return;
+	lease_end(s->lease);
+	if (s->lock >= 0)
+		close(s->lock);
 	while (s->nr_parents)
 		store_close(s->parents[--s->nr_parents]);
 	if (s->dirfd >= 0)

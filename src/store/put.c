@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "store/lease.h"
+#include "store/lock.h"
 #include "store/store.h"
 #include "sys/dir.h"
 #include "sys/io.h"
@@ -66,6 +68,41 @@ static int make_meta(struct cairn_store *s, struct cairn_error *err)
 	return r;
 }
 
+/* Keeps collectors from what is not reachable yet: others' by the lock, ours by the lease. Without a lease,
+ * where we may not make one, the lock is respected by ours as well. */
+static int protect(struct cairn_store *s, struct cairn_error *err)
+{
+	int r;
+
+	if (s->lock < 0)
+		s->lock = openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->lock < 0)
+		return error_errno(err, -errno, "open %s", s->path);
+	r = lock_shared(s, s->lock, err);
+	if (r < 0)
+		return r;
+	if (!s->lease)
+		(void)lease_new(s, LEASE_WRITER, &s->lease);
+	return 0;
+}
+
+int store_use(const struct cairn_store *s, const struct cairn_digest *digest,
+	      struct cairn_error *err)
+{
+	int r = s->lease ? lease_note(s->lease, digest) : 0;
+
+	return r < 0 ? error_errno(err, r, "note what is used of %s", s->path) : 0;
+}
+
+unsigned int store_fds(const struct cairn_store *s, int fds[STORE_FDS_MAX])
+{
+	if (!s->lease)
+		return 0;
+	fds[0] = s->lease->fd;
+	fds[1] = s->lease->gate;
+	return 2;
+}
+
 int store_begin(struct cairn_store *s, struct cairn_error *err)
 {
 	cleanup_pending struct pending p = PENDING_INIT;
@@ -88,6 +125,9 @@ int store_begin(struct cairn_store *s, struct cairn_error *err)
 			return error_errno(err, s->objects, "open %s", s->objects_path);
 	}
 
+	r = protect(s, err);
+	if (r < 0)
+		return r;
 	r = pending_open(s->objects, TEMPORARY_PREFIX, OBJECT_MODE, &p);
 	if (r < 0)
 		return error_errno(err, r, "write to %s", s->objects_path);
@@ -139,6 +179,9 @@ static int has_object(const struct cairn_store *s, const char *path,
 	struct statx stx;
 	int r;
 
+	r = store_use(s, digest, err);
+	if (r < 0)
+		return r;
 	if (s->objects < 0)
 		return 0;
 	r = check_prefix(s, path, digest->bytes[0]);
@@ -228,6 +271,8 @@ int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_di
 
 	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
 	r = seal(s, p, digest, path, err);
+	if (!r)
+		r = store_use(s, digest, err);
 	if (r < 0)
 		return r;
 
@@ -253,12 +298,30 @@ int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_di
 	return r < 0 ? failed(err, r, "publish", path) : 1;
 }
 
+int store_replace(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		  struct cairn_error *err)
+{
+	char path[OBJECT_PATH_MAX];
+	int r;
+
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	r = seal(s, p, digest, path, err);
+	if (!r)
+		r = store_use(s, digest, err);
+	if (r < 0)
+		return r;
+	r = make_prefix(s, path, digest->bytes[0], false);
+	if (!r)
+		r = pending_replace(p, path);
+	return r < 0 ? failed(err, r, "publish", path) : 0;
+}
+
 int store_link(struct cairn_store *s, const char *from, const struct cairn_digest *digest)
 {
 	char path[OBJECT_PATH_MAX];
 
 	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
-	return !make_prefix(s, path, digest->bytes[0], false) &&
+	return !store_use(s, digest, NULL) && !make_prefix(s, path, digest->bytes[0], false) &&
 	       !linkat(AT_FDCWD, from, s->objects, path, AT_SYMLINK_FOLLOW);
 }
 

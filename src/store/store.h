@@ -32,7 +32,7 @@
 	32 /* overlayfs takes 500 layers; each is looked into for what is missing */
 
 struct cairn_store {
-	int dirfd;          /* the directory that was named, locked shared (repository §4) */
+	int dirfd;          /* the directory that was named */
 	int objects;        /* the directory with xx/ in it; -1: not made yet */
 	char *path;         /* as it was named, on the heap */
 	char *objects_path; /* path of the objects, on the heap */
@@ -50,12 +50,12 @@ struct cairn_store {
 	struct cairn_store *parents[STORE_PARENTS_MAX];
 	unsigned int nr_parents;
 
-	const void *filled_from; /* the tree whose objects have all just been put in or found */
-
 	/* Found out by store_begin(). */
 	bool begun;
-	bool set_mode;            /* the umask takes bits of 0644 away */
-	bool verity;              /* objects get fs-verity */
+	int lock;            /* the directory again, locked shared (lock.h); -1: not begun */
+	struct lease *lease; /* what we use is kept (lease.h); NULL: only the lock sees to that */
+	bool set_mode;       /* the umask takes bits of 0644 away */
+	bool verity;         /* objects get fs-verity */
 	_Atomic uint64_t made[4]; /* bit xx: directory xx is there, and is one */
 };
 
@@ -68,6 +68,11 @@ void store_close(struct cairn_store *s);
 int store_init(const char *path, const struct cairn_store_config *config, struct cairn_store **ret,
 	       struct cairn_error *err);
 void store_info(const struct cairn_store *s, struct cairn_store_info *ret);
+
+/* Opens STORE/cairn, or @sub in it, where all that is ours lies; what is below it can be deleted at any time
+ * without loss. @mode: of @sub, if it may be made, less the umask; 0: only if it is there. Returns a
+ * descriptor; -ENOENT: it is not there, or the store is a bare one, which has none. */
+int store_own_dir(const struct cairn_store *s, const char *sub, unsigned int mode);
 
 /* Reads meta.json, if there is one, into @s. */
 int store_read_meta(struct cairn_store *s, struct cairn_error *err);
@@ -98,6 +103,16 @@ uint64_t store_parents_id(const struct cairn_store *s);
 int store_set_parents(struct cairn_store *s, const char *const *lines, size_t nr,
 		      struct cairn_error *err);
 
+/* Notes that the object must stay until the store is closed (lease.h), if it is there. To be called before
+ * it is looked for; store_has() and store_commit() do that themselves. Returns 0 or a negative errno. */
+int store_use(const struct cairn_store *s, const struct cairn_digest *digest,
+	      struct cairn_error *err);
+
+/* The descriptors that store_has(), store_put(), store_pending() and store_commit() need beside s->objects and
+ * those of parents, for threads with a table of their own, into @fds. Returns their number. */
+#define STORE_FDS_MAX 2
+unsigned int store_fds(const struct cairn_store *s, int fds[STORE_FDS_MAX]);
+
 /* Whether the object is there or in a parent, by promise 3. Returns 1, 0 or a negative errno. */
 int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
 	      struct cairn_error *err);
@@ -112,6 +127,11 @@ int store_put(struct cairn_store *s, const struct cairn_digest *digest, const vo
 int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn_error *err);
 int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
 		 uint64_t size, struct cairn_error *err);
+
+/* Gives a pending file, whose content has @digest, the name of the object in place of what has it. Takes @p
+ * over as store_commit() does. Returns 0 or a negative errno. */
+int store_replace(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		  struct cairn_error *err);
 
 /* Gives the file at @path, such as /proc/self/fd/N, the name of the object @digest as well. Returns 1; 0:
  * it cannot have that (another file system, too many names, not ours), or the name is taken. */

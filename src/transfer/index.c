@@ -136,6 +136,7 @@ static bool take_word(const char **p, const char *end, const char *word)
 static bool take_image(const char *p, const char *end, struct index_line *ret)
 {
 	char hex[CAIRN_DIGEST_HEX_MAX];
+	char again[CAIRN_DIGEST_HEX_MAX];
 	size_t len;
 
 	*ret = (struct index_line){0};
@@ -150,8 +151,10 @@ static bool take_image(const char *p, const char *end, struct index_line *ret)
 	memcpy(hex, p, len);
 	hex[len] = '\0';
 	p += len;
-	if (cairn_digest_from_hex(hex, &ret->digest) < 0 || !take_word(&p, end, " ") ||
-	    !take_number(&p, end, &ret->size) || !take_word(&p, end, " "))
+	if (cairn_digest_from_hex(hex, &ret->digest) < 0 ||
+	    cairn_digest_to_hex(&ret->digest, again) != len || memcmp(hex, again, len) != 0 ||
+	    !take_word(&p, end, " ") || !take_number(&p, end, &ret->size) ||
+	    !take_word(&p, end, " "))
 		return false;
 	ret->name = p;
 	ret->len = (size_t)(end - p);

@@ -33,6 +33,8 @@ The program by itself.
     refs        list the names of images and streams in a store
     tag         give names to an image in a store
     untag       take names from images in a store
+    fsck        find damage in a store, and mend it
+    gc          remove from a store what nothing names
     store       make a store, and tell what one is
     du          tell what images of a store cost, alone and together
     copy        copy an image and its contents into another store

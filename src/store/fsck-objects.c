@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Reading every object.
+ *
+ * A thread takes directories, one after the other, and reads small objects one behind the other into a
+ * buffer, of which all are hashed together; large ones go through in pieces.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/hex.h"
+#include "base/parallel.h"
+#include "digest/verity.h"
+#include "store/fsck-internal.h"
+#include "sys/dir.h"
+#include "sys/io.h"
+#include "sys/pending.h"
+#include "sys/verity.h"
+#include "tree/tree.h"
+
+#define LIST_BUFFER 65536
+#define BUFFER      ((size_t)2 << 20) /* what is hashed together */
+#define SMALL       ((size_t)1 << 20) /* larger ones by themselves */
+#define WAITING     VERITY_BATCH_FILES
+
+#define CURSOR         "scrub"
+#define CURSOR_SECONDS 2 /* between notes of where we are */
+
+/* --- listing --------------------------------------------------------------------------------- */
+
+struct listing {
+	struct fsck *f;
+	uint8_t prefix;
+	int r;
+};
+
+static int add_object(void *arg, const char *name, size_t len, unsigned char type)
+{
+	struct listing *l = (struct listing *)arg;
+	struct fsck *f = l->f;
+	struct fsck_part *p = &f->part[l->prefix];
+	char path[512];
+
+	if (len != 2 * f->id_size - 2 || strspn(name, "0123456789abcdef") != len) {
+		snprintf(path, sizeof(path), "objects/%02x/%.300s", l->prefix, name);
+		return fsck_add(f, CAIRN_DAMAGE_STRAY, NULL, path, "not the name of an object");
+	}
+	if (type != DT_REG && type != DT_UNKNOWN) {
+		snprintf(path, sizeof(path), "objects/%02x/%.300s", l->prefix, name);
+		return fsck_add(f, CAIRN_DAMAGE_STRAY, NULL, path, "not a regular file");
+	}
+	if (p->nr == p->size) {
+		uint32_t size = p->size ? 2 * p->size : 64;
+		uint8_t *more = (uint8_t *)reallocarray(p->ids, size, f->id_size);
+
+		if (!more)
+			return -ENOMEM;
+		p->ids = more;
+		p->size = size;
+	}
+	p->ids[p->nr * f->id_size] = l->prefix;
+	if (hex_get(name, p->ids + p->nr * f->id_size + 1, f->id_size - 1) < 0)
+		return -EINVAL;
+	p->nr++;
+	return 0;
+}
+
+static int by_bytes(const void *a, const void *b, void *size)
+{
+	return memcmp(a, b, *(const size_t *)size);
+}
+
+static void prefix_name(unsigned int i, char name[3])
+{
+	const uint8_t byte = (uint8_t)i;
+
+	*hex_put(name, &byte, 1) = '\0';
+}
+
+static int list_part(void *arg, unsigned int worker, size_t i)
+{
+	struct fsck *f = (struct fsck *)arg;
+	struct listing l = {.f = f, .prefix = (uint8_t)i};
+	cleanup_free void *buffer = malloc(LIST_BUFFER);
+	cleanup_fd int fd = -1;
+	char name[3];
+	int r;
+
+	(void)worker;
+	prefix_name((unsigned int)i, name);
+	fd = open_directory(f->store->objects, name);
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+		return 0; /* list_top() tells what it is */
+	if (fd < 0)
+		return fd;
+	r = buffer ? dir_list(fd, buffer, LIST_BUFFER, add_object, &l) : -ENOMEM;
+	if (f->part[i].nr)
+		qsort_r(f->part[i].ids, f->part[i].nr, f->id_size, by_bytes, &f->id_size);
+	return r;
+}
+
+/* What lies beside the directories of objects. */
+static int list_top(void *arg, const char *name, size_t len, unsigned char type)
+{
+	struct fsck *f = (struct fsck *)arg;
+	const bool prefix = len == 2 && strspn(name, "0123456789abcdef") == 2;
+	char path[300];
+
+	snprintf(path, sizeof(path), "objects/%.256s", name);
+	if (!strncmp(name, ".tmp-object-", 12))
+		return fsck_add(f, CAIRN_DAMAGE_LEFTOVER, NULL, path,
+				"an object that was not finished");
+	if (!prefix && !f->store->bare)
+		return fsck_add(f, CAIRN_DAMAGE_STRAY, NULL, path, "not a directory of objects");
+	if (prefix && type != DT_DIR && type != DT_UNKNOWN)
+		return fsck_add(f, CAIRN_DAMAGE_STRAY, NULL, path, "not a directory");
+	return 0;
+}
+
+int fsck_list(struct fsck *f)
+{
+	cleanup_free void *buffer = malloc(LIST_BUFFER);
+	int r;
+
+	if (f->store->objects < 0)
+		return 0;
+	(void)lseek(f->store->objects, 0, SEEK_SET);
+	r = buffer ? dir_list(f->store->objects, buffer, LIST_BUFFER, list_top, f) : -ENOMEM;
+	if (!r)
+		r = parallel_for(f->jobs, FSCK_PARTS, list_part, f);
+	for (unsigned int i = 0; i < FSCK_PARTS; i++)
+		f->total_files += f->part[i].nr;
+	f->result->objects = f->total_files;
+	return r < 0 ? error_errno(f->err, r, "list %s", f->store->objects_path) : 0;
+}
+
+bool fsck_has(const struct fsck *f, const uint8_t *id)
+{
+	const struct fsck_part *p = &f->part[id[0]];
+	uint32_t low = 0, high = p->nr;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int c = memcmp(p->ids + middle * f->id_size, id, f->id_size);
+
+		if (!c)
+			return true;
+		if (c < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+struct worker {
+	struct fsck *f;
+	struct verity_batch *batch;
+	struct verity verity;
+	uint8_t *buffer;
+	size_t used;
+	unsigned int nr;
+	struct cairn_digest want[WAITING];
+	struct cairn_digest got[WAITING];
+};
+
+static void worker_fini(struct worker *w)
+{
+	if (!w)
+		return;
+	verity_batch_free(w->batch);
+	verity_fini(&w->verity);
+	free(w->buffer);
+	free(w);
+}
+
+static struct worker *worker_new(struct fsck *f)
+{
+	struct worker *w = (struct worker *)calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->f = f;
+	w->buffer = (uint8_t *)malloc(BUFFER);
+	if (!w->buffer || verity_batch_new(CAIRN_ALG_BIT(f->store->alg), &w->batch) < 0 ||
+	    verity_init(&w->verity, CAIRN_ALG_BIT(f->store->alg)) < 0) {
+		worker_fini(w);
+		return NULL;
+	}
+	return w;
+}
+
+static int bad(struct fsck *f, const struct cairn_digest *id, const char *text)
+{
+	return fsck_add(f, CAIRN_DAMAGE_OBJECT, id, NULL, "%s", text);
+}
+
+static int compare(struct fsck *f, const struct cairn_digest *want, const struct cairn_digest *got)
+{
+	if (!memcmp(want->bytes, got->bytes, f->id_size))
+		return 0;
+	return bad(f, want, "its content does not have its digest");
+}
+
+static int flush(struct worker *w)
+{
+	int r = 0;
+
+	verity_batch_flush(w->batch);
+	for (unsigned int i = 0; i < w->nr && !r; i++)
+		r = compare(w->f, &w->want[i], &w->got[i]);
+	w->nr = 0;
+	w->used = 0;
+	return r;
+}
+
+/* Tells how far we are. */
+static int advance(struct fsck *f, uint64_t bytes)
+{
+	const struct cairn_fsck_options *o = f->options;
+	int r = 0;
+
+	pthread_mutex_lock(&f->lock);
+	f->files++;
+	f->bytes += bytes;
+	if (o->progress && o->progress(o->progress_arg, f->files, f->bytes, f->total_files, 0))
+		r = -ECANCELED;
+	pthread_mutex_unlock(&f->lock);
+	return r;
+}
+
+static int read_large(struct worker *w, int fd, const struct cairn_digest *id)
+{
+	struct cairn_digest got[VERITY_ALGS_MAX];
+	off_t offset = 0;
+	ssize_t n;
+	int r = flush(w);
+
+	while (!r && (n = pread_full(fd, w->buffer, BUFFER / 8, offset)) != 0) {
+		if (n < 0) {
+			(void)verity_final(&w->verity, got);
+			return bad(w->f, id, strerror((int)-n));
+		}
+		verity_update(&w->verity, w->buffer, (size_t)n);
+		offset += n;
+	}
+	(void)verity_final(&w->verity, got);
+	return r ? r : compare(w->f, id, &got[0]);
+}
+
+static int read_small(struct worker *w, int fd, const struct cairn_digest *id, size_t size)
+{
+	ssize_t n;
+	int r;
+
+	if (w->nr == WAITING || w->used + size + 1 > BUFFER) {
+		r = flush(w);
+		if (r < 0)
+			return r;
+	}
+	/* A byte more than there should be: it may have grown. */
+	n = pread_full(fd, w->buffer + w->used, size + 1, 0);
+	if (n < 0)
+		return bad(w->f, id, strerror((int)-n));
+	if ((size_t)n != size)
+		return bad(w->f, id, "it changes while it is read");
+	w->want[w->nr] = *id;
+	verity_batch_add(w->batch, w->buffer + w->used, size, &w->got[w->nr]);
+	w->nr++;
+	w->used += ROUND_UP(size, 64);
+	return 0;
+}
+
+/* fs-verity: right where it is on, and on where it must be. Returns 1: told; 0 or a negative errno. */
+static int check_verity(struct fsck *f, int fd, const struct cairn_digest *id)
+{
+	struct cairn_digest measured;
+	int r = verity_measure(fd, &measured);
+
+	if (!r && memcmp(measured.bytes, id->bytes, f->id_size))
+		r = bad(f, id, "its fs-verity digest is another one");
+	else if (r == -ENODATA && f->store->secure)
+		r = fsck_add(f, CAIRN_DAMAGE_VERITY, id, NULL,
+			     "has no fs-verity, which all have in this store");
+	else if (r == -EINVAL)
+		r = bad(f, id, "its fs-verity has other parameters");
+	else
+		return 0;
+	return r ? r : 1;
+}
+
+static int read_object(struct worker *w, int dirfd, const struct cairn_digest *id,
+		       uint64_t *ret_size)
+{
+	struct fsck *f = w->f;
+	char path[OBJECT_PATH_MAX];
+	cleanup_fd int fd = -1;
+	struct stat st;
+	int r;
+
+	object_path(path, id->bytes, f->id_size);
+	fd = openat(dirfd, path + 3, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	*ret_size = 0;
+	if (fd < 0 && errno == ENOENT)
+		return 0; /* collected meanwhile */
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return bad(f, id, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return bad(f, id, "not a regular file");
+	r = check_verity(f, fd, id);
+	if (r < 0)
+		return r;
+	if (f->options->flags & CAIRN_FSCK_METADATA_ONLY)
+		return 0;
+	*ret_size = (uint64_t)st.st_size;
+	return (uint64_t)st.st_size > SMALL ? read_large(w, fd, id)
+					    : read_small(w, fd, id, (size_t)st.st_size);
+}
+
+static void digest_at(const struct fsck *f, unsigned int part, uint32_t i, struct cairn_digest *ret)
+{
+	*ret = (struct cairn_digest){.alg = f->store->alg};
+	memcpy(ret->bytes, f->part[part].ids + (size_t)i * f->id_size, f->id_size);
+}
+
+struct reading {
+	struct fsck *f;
+	struct worker **workers;
+};
+
+static int read_part(void *arg, unsigned int worker, size_t i)
+{
+	const struct reading *rd = (const struct reading *)arg;
+	struct worker *w = rd->workers[worker];
+	struct fsck *f = rd->f;
+	cleanup_fd int fd = -1;
+	char name[3];
+	int r = 0;
+
+	if (!f->part[i].nr)
+		return 0;
+	prefix_name((unsigned int)i, name);
+	fd = open_directory(f->store->objects, name);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	for (uint32_t k = 0; k < f->part[i].nr && !r; k++) {
+		struct cairn_digest id;
+		uint64_t size;
+
+		digest_at(f, (unsigned int)i, k, &id);
+		r = read_object(w, fd, &id, &size);
+		if (!r)
+			r = advance(f, size);
+	}
+	return r ? r : flush(w);
+}
+
+int fsck_read(struct fsck *f)
+{
+	const unsigned int jobs = MAX(f->jobs, 1u);
+	struct reading rd = {.f = f};
+	int r = 0;
+
+	rd.workers = (struct worker **)calloc(jobs, sizeof(struct worker *));
+	for (unsigned int i = 0; rd.workers && i < jobs && !r; i++) {
+		rd.workers[i] = worker_new(f);
+		r = rd.workers[i] ? 0 : -ENOMEM;
+	}
+	if (rd.workers && !r)
+		r = parallel_for(jobs, FSCK_PARTS, read_part, &rd);
+	for (unsigned int i = 0; rd.workers && i < jobs; i++)
+		worker_fini(rd.workers[i]);
+	if (!rd.workers)
+		r = -ENOMEM;
+	free(rd.workers);
+	f->result->bytes = f->bytes;
+	return r < 0 ? error_errno(f->err, r, "read %s", f->store->objects_path) : 0;
+}
+
+/* --- scrubbing ------------------------------------------------------------------------------- */
+
+static void note_cursor(const struct fsck *f, const struct cairn_digest *id)
+{
+	cleanup_fd int dirfd = store_own_dir(f->store, NULL, 0755);
+	struct pending p cleanup_pending = PENDING_INIT;
+	char hex[CAIRN_DIGEST_HEX_MAX];
+
+	if (dirfd < 0)
+		return;
+	if (!id) {
+		(void)unlinkat(dirfd, CURSOR, 0);
+		return;
+	}
+	if (pending_open(dirfd, ".tmp-scrub-", 0644, &p) < 0)
+		return;
+	cairn_digest_to_hex(id, hex);
+	if (!write_all(p.fd, hex, strlen(hex)))
+		(void)pending_replace(&p, CURSOR);
+}
+
+/* Where the last scrub stopped; without one the beginning. */
+static void read_cursor(const struct fsck *f, struct cairn_digest *ret)
+{
+	cleanup_fd int dirfd = store_own_dir(f->store, NULL, 0);
+	char hex[CAIRN_DIGEST_HEX_MAX] = "";
+	cleanup_fd int fd = -1;
+	struct cairn_digest id;
+
+	*ret = (struct cairn_digest){.alg = f->store->alg};
+	fd = dirfd < 0 ? -1 : open_beneath(dirfd, CURSOR, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && read_full(fd, hex, sizeof(hex) - 1) > 0 &&
+	    !cairn_digest_from_hex(hex, &id) && id.alg == (uint32_t)f->store->alg)
+		*ret = id;
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Sleeps until so many bytes may have been read. */
+static void keep_rate(const struct fsck *f, double start)
+{
+	double ahead;
+
+	if (!f->options->rate)
+		return;
+	ahead = (double)f->bytes / (double)f->options->rate - (now() - start);
+	if (ahead > 0.01) {
+		struct timespec pause = {.tv_sec = (time_t)ahead};
+
+		pause.tv_nsec = (long)((ahead - (double)pause.tv_sec) * 1e9);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+int fsck_scrub(struct fsck *f)
+{
+	struct worker *w = worker_new(f);
+	struct cairn_digest from, id = {0};
+	const double start = now();
+	double noted = start;
+	int r = w ? 0 : -ENOMEM;
+
+	read_cursor(f, &from);
+	f->result->objects = 0;
+	for (unsigned int i = from.bytes[0]; i < FSCK_PARTS && !r; i++) {
+		cleanup_fd int fd = -1;
+		char name[3];
+
+		prefix_name(i, name);
+		fd = f->part[i].nr ? open_directory(f->store->objects, name) : -1;
+		for (uint32_t k = 0; fd >= 0 && k < f->part[i].nr && !r; k++) {
+			uint64_t size;
+
+			digest_at(f, i, k, &id);
+			if (memcmp(id.bytes, from.bytes, f->id_size) < 0)
+				continue;
+			r = read_object(w, fd, &id, &size);
+			if (!r)
+				r = advance(f, size);
+			f->result->objects++;
+			keep_rate(f, start);
+			if (!r && now() - noted > CURSOR_SECONDS) {
+				r = flush(w);
+				note_cursor(f, &id);
+				noted = now();
+			}
+		}
+	}
+	if (w && (!r || r == -ECANCELED)) {
+		int failed = flush(w);
+
+		r = failed ? failed : r;
+	}
+	if (r == -ECANCELED)
+		note_cursor(f, &id);
+	else if (!r)
+		note_cursor(f, NULL);
+	worker_fini(w);
+	f->result->bytes = f->bytes;
+	f->result->complete = !r;
+	if (r == -ECANCELED)
+		f->cancelled = true;
+	return r < 0 && r != -ECANCELED ? error_errno(f->err, r, "read %s", f->store->objects_path)
+					: 0;
+}

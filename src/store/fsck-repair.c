@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Mending what was found.
+ *
+ *	fetch	the content from another store into a nameless file, hashed as it is written
+ *	keep	linkat of what is bad into STORE/cairn/quarantine
+ *	seal	fs-verity
+ *	place	renameat over what is bad, in one step: at no moment is the object missing that was there
+ *
+ * What is bad and has no replacement is moved into the quarantine: then nobody takes it for the object, and a
+ * build or pull that needs it writes it anew.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "digest/verity.h"
+#include "store/fsck-internal.h"
+#include "sys/dir.h"
+#include "sys/io.h"
+#include "sys/verity.h"
+#include "tree/tree.h"
+
+#define QUARANTINE      "quarantine"
+#define QUARANTINE_MODE 0700
+#define NAMES           100 /* of one object in the quarantine */
+#define PIECE           ((size_t)256 << 10)
+
+/* Moves or links @path, below objects, into the quarantine. */
+static int put_aside(struct fsck *f, const char *path, bool move)
+{
+	cleanup_fd int quarantine = store_own_dir(f->store, QUARANTINE, QUARANTINE_MODE);
+	char name[CAIRN_DIGEST_HEX_MAX + 16];
+	int r = quarantine < 0 ? quarantine : -EEXIST;
+
+	for (unsigned int i = 0; i < NAMES && r == -EEXIST; i++) {
+		snprintf(name, sizeof(name), "%.2s%.126s.%u", path, strrchr(path, '/') + 1, i);
+		r = linkat(f->store->objects, path, quarantine, name, 0) < 0 ? -errno : 0;
+		if (r == -EPERM || r == -EMLINK) /* a directory, or no links here */
+			r = renameat2(f->store->objects, path, quarantine, name, 1) < 0 ? -errno
+											: 0;
+	}
+	if (!r && move && unlinkat(f->store->objects, path, 0) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+/* Copies the object out of @fd if it is the one. Returns 1: it is; 0: not; or a negative errno. */
+static int copy_object(struct fsck *f, int fd, struct pending *p, const struct cairn_digest *id)
+{
+	struct verity v cleanup_verity = {0};
+	struct cairn_digest got[VERITY_ALGS_MAX];
+	cleanup_free uint8_t *data = (uint8_t *)malloc(PIECE);
+	off_t offset = 0;
+	ssize_t n;
+	int r = data ? verity_init(&v, CAIRN_ALG_BIT(f->store->alg)) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	while ((n = pread_full(fd, data, PIECE, offset)) > 0) {
+		verity_update(&v, data, (size_t)n);
+		r = write_all(p->fd, data, (size_t)n);
+		if (r < 0)
+			return r;
+		offset += n;
+	}
+	(void)verity_final(&v, got);
+	return n < 0 ? 0 : !memcmp(got[0].bytes, id->bytes, f->id_size);
+}
+
+static int from_store(struct fsck *f, const struct cairn_store *from, const struct cairn_digest *id)
+{
+	cleanup_pending struct pending p = PENDING_INIT;
+	char path[OBJECT_PATH_MAX];
+	cleanup_fd int fd = -1;
+	int r;
+
+	object_path(path, id->bytes, f->id_size);
+	fd = store_open_object(from, path, NULL);
+	if (fd < 0)
+		return 0;
+	r = store_pending(f->store, &p, f->err);
+	if (r < 0)
+		return r;
+	r = copy_object(f, fd, &p, id);
+	if (r <= 0)
+		return r;
+	if (fsck_has(f, id->bytes)) {
+		r = put_aside(f, path, false);
+		if (r < 0 && r != -ENOENT)
+			return error_errno(f->err, r, "put object %s aside", path);
+	}
+	r = store_replace(f->store, &p, id, f->err);
+	return r < 0 ? r : 1;
+}
+
+/* Returns 1: it is right now; 0: it cannot be mended; or a negative errno. */
+static int repair_object(struct fsck *f, const struct finding *found)
+{
+	char path[OBJECT_PATH_MAX];
+	int r = 0;
+
+	object_path(path, found->id.bytes, f->id_size);
+	for (size_t i = 0; i < f->options->nr_from && !r; i++)
+		r = from_store(f, f->options->from[i], &found->id);
+	if (!r && found->kind == CAIRN_DAMAGE_OBJECT) {
+		r = put_aside(f, path, true);
+		if (r < 0 && r != -ENOENT)
+			return error_errno(f->err, r, "put object %s aside", path);
+		r = 0;
+	}
+	return r;
+}
+
+static int enable_verity(const struct fsck *f, const struct cairn_digest *id)
+{
+	char path[OBJECT_PATH_MAX];
+	struct cairn_digest measured;
+	cleanup_fd int fd = -1;
+
+	object_path(path, id->bytes, f->id_size);
+	fd = store_open_object(f->store, path, NULL);
+	return fd >= 0 && !verity_enable(fd, f->store->alg) && !verity_measure(fd, &measured) &&
+	       !memcmp(measured.bytes, id->bytes, f->id_size);
+}
+
+static int repair_one(struct fsck *f, const struct finding *found)
+{
+	int r;
+
+	switch (found->kind) {
+	case CAIRN_DAMAGE_OBJECT:
+	case CAIRN_DAMAGE_MISSING:
+		return repair_object(f, found);
+	case CAIRN_DAMAGE_VERITY:
+		return enable_verity(f, &found->id);
+	case CAIRN_DAMAGE_STRAY:
+		r = strncmp(found->name, "objects/", 8) || !strchr(found->name + 8, '/')
+			    ? 0
+			    : put_aside(f, found->name + 8, true);
+		return strchr(found->name + 8, '/') && !r;
+	default:
+		return 0;
+	}
+}
+
+int fsck_repair(struct fsck *f)
+{
+	bool some = false;
+	int r = store_begin(f->store, f->err);
+
+	for (size_t i = 0; i < f->findings.len / sizeof(struct finding *) && r >= 0; i++) {
+		struct finding *found = ((struct finding **)(void *)f->findings.data)[i];
+
+		r = repair_one(f, found);
+		found->repaired = r > 0;
+		some |= r > 0;
+	}
+	return r >= 0 && some ? store_sync(f->store, f->err) : MIN(r, 0);
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Removing what is not needed, a part of the store at a time (docs/design/gc.md).
+ *
+ *	who is there	flock LOCK_EX | LOCK_NB; else /proc/locks: only processes with leases?
+ *	what is new	references are read again
+ *	close the part, read the notes
+ *	remove		unlinkat; where others may come meanwhile, renameat into STORE/cairn/trash first
+ *	who came	/proc/locks and references again: then back it goes, else unlinkat
+ *	open the part
+ *
+ * Killed in between, it leaves the part closed, which the next collection opens (writers do not wait for a
+ * dead one), and objects in the trash, which it puts back.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/hex.h"
+#include "store/gc-internal.h"
+#include "store/lock.h"
+#include "sys/dir.h"
+
+#define TRASH       "trash"
+#define TRASH_MODE  0700
+#define LIST_BUFFER 65536
+#define PAUSE_NS    20000000
+
+/* --- who is there ---------------------------------------------------------------------------- */
+
+static int blocked(const struct gc *g, const struct lock_holders *h)
+{
+	if (h->nr)
+		return error_set(g->err, -EBUSY, CAIRN_ERROR_SYSTEM,
+				 "%s: %s has it locked, nothing was removed", g->store->path,
+				 h->text);
+	return error_set(g->err, -EBUSY, CAIRN_ERROR_SYSTEM,
+			 "%s: it is locked, and who has it cannot be seen from here; nothing was "
+			 "removed",
+			 g->store->path);
+}
+
+/* Whether only those with leases are at work, or nobody. */
+static bool try_lock(struct gc *g, struct lock_holders *h)
+{
+	g->exclusive = !flock(g->lock, LOCK_EX | LOCK_NB);
+	if (g->exclusive || (errno != EWOULDBLOCK && errno != EINTR))
+		return true; /* no locks here, nobody who respects them */
+	if (flock(g->lock, LOCK_SH | LOCK_NB) < 0) {
+		*h = (struct lock_holders){.known = true, .nr = 1, .text = "a collector"};
+		return false;
+	}
+	lock_look(g->store, g->lock, g->lease->dirfd, h);
+	return h->known && !h->nr;
+}
+
+static int enter(struct gc *g, uint8_t part)
+{
+	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+	struct lock_holders holders;
+	int r;
+
+	while (!try_lock(g, &holders)) {
+		(void)flock(g->lock, LOCK_UN);
+		if (g->waited >= g->options->patience)
+			return blocked(g, &holders);
+		(void)nanosleep(&pause, NULL);
+		g->waited += PAUSE_NS / 1000000;
+	}
+	r = gc_mark(g);
+	if (!r) {
+		r = lease_close_part(g->lease, part);
+		if (!r)
+			r = lease_read_notes(g->lease, &g->notes);
+		if (r == -EUCLEAN)
+			r = error_set(
+				g->err, -EBUSY, CAIRN_ERROR_SYSTEM,
+				"%s/cairn/leases: somebody's lease is not as ours are, nothing "
+				"was removed",
+				g->store->path);
+		else if (r < 0)
+			r = error_errno(g->err, r, "read %s/cairn/leases", g->store->path);
+	}
+	return r;
+}
+
+static void leave(struct gc *g, uint8_t part)
+{
+	lease_open_part(g->lease, part);
+	(void)flock(g->lock, LOCK_UN);
+}
+
+/* --- entries --------------------------------------------------------------------------------- */
+
+static bool is_needed(const struct gc *g, const uint8_t *digest)
+{
+	uint64_t key = digest_key(digest);
+
+	return gc_is_live(g, key) || notes_have(&g->notes, key);
+}
+
+static uint64_t *removed_of(const struct gc *g, unsigned int kind)
+{
+	return kind == STORE_IMAGES ? &g->result->removed_images : &g->result->removed_streams;
+}
+
+static int sweep_entries_of(struct gc *g, uint8_t part)
+{
+	for (unsigned int kind = 0; kind < 2; kind++) {
+		for (size_t i = 0; i < g->entries[kind].nr; i++) {
+			const struct gc_entry *e = &g->entries[kind].entry[i];
+			int r;
+
+			if (e->id.bytes[0] != part || is_needed(g, e->id.bytes))
+				continue;
+			r = store_drop_entry(g->store, (enum store_kind)kind, e->name, g->err);
+			if (r < 0 && r != -ENOENT)
+				return r;
+			*removed_of(g, kind) += !r;
+		}
+	}
+	return 0;
+}
+
+/* The parts that have entries to be removed. */
+static int sweep_entries(struct gc *g)
+{
+	bool some[GC_PARTS] = {false};
+	int r = 0;
+
+	for (unsigned int kind = 0; kind < 2; kind++)
+		for (size_t i = 0; i < g->entries[kind].nr; i++)
+			some[g->entries[kind].entry[i].id.bytes[0]] |=
+				!is_needed(g, g->entries[kind].entry[i].id.bytes);
+	for (unsigned int i = 0; i < GC_PARTS && !r; i++) {
+		if (!some[i])
+			continue;
+		r = enter(g, (uint8_t)i);
+		if (!r)
+			r = sweep_entries_of(g, (uint8_t)i);
+		leave(g, (uint8_t)i);
+	}
+	return r;
+}
+
+/* --- objects --------------------------------------------------------------------------------- */
+
+/* The garbage of one part: names of one length, one behind the other. */
+struct garbage {
+	struct gc *g;
+	uint8_t prefix;
+	int fd;          /* objects/xx */
+	size_t name_len; /* of the names */
+	struct buf names;
+};
+
+static void full_name(const struct garbage *gb, const char *name, char *out)
+{
+	*hex_put(out, &gb->prefix, 1) = '\0';
+	memcpy(out + 2, name, gb->name_len + 1);
+}
+
+static int add_garbage(void *arg, const char *name, size_t len, unsigned char type)
+{
+	struct garbage *gb = (struct garbage *)arg;
+	uint64_t key = gc_key(gb->g->store, gb->prefix, name, len);
+
+	if (!key || (type != DT_REG && type != DT_UNKNOWN) || !gc_is_listed(gb->g, key) ||
+	    gc_is_live(gb->g, key) || notes_have(&gb->g->notes, key))
+		return 0;
+	return buf_put(&gb->names, name, len + 1);
+}
+
+static void count_one(const struct garbage *gb, int dirfd, const char *name)
+{
+	struct cairn_gc_result *res = gb->g->result;
+	struct stat st;
+
+	res->removed_objects++;
+	if (!fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) && st.st_nlink == 1)
+		res->removed_bytes += (uint64_t)st.st_blocks * 512;
+}
+
+static int remove_directly(const struct garbage *gb)
+{
+	for (const char *name = gb->names.data; name < gb->names.data + gb->names.len;
+	     name += gb->name_len + 1) {
+		count_one(gb, gb->fd, name);
+		if (unlinkat(gb->fd, name, 0) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Puts an object back, unless it has been made anew. */
+static int put_back(int trash, const char *trashed, int dirfd, const char *name)
+{
+	if (linkat(trash, trashed, dirfd, name, 0) < 0 && errno != EEXIST)
+		return renameat(trash, trashed, dirfd, name) < 0 ? -errno : 0;
+	return unlinkat(trash, trashed, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int remove_by_trash(const struct garbage *gb)
+{
+	struct gc *g = gb->g;
+	char trashed[CAIRN_DIGEST_HEX_MAX];
+	struct lock_holders holders;
+	bool others;
+	int r;
+
+	for (const char *name = gb->names.data; name < gb->names.data + gb->names.len;
+	     name += gb->name_len + 1) {
+		full_name(gb, name, trashed);
+		if (renameat(gb->fd, name, g->trash, trashed) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	/* Whoever came meanwhile may have seen what we took: he is still there, or has set a reference. */
+	lock_look(g->store, g->lock, g->lease->dirfd, &holders);
+	others = !holders.known || holders.nr;
+	r = gc_mark(g);
+	for (const char *name = gb->names.data; name < gb->names.data + gb->names.len;
+	     name += gb->name_len + 1) {
+		int failed = 0;
+
+		full_name(gb, name, trashed);
+		if (r < 0 || others ||
+		    gc_is_live(g, gc_key(g->store, gb->prefix, name, gb->name_len)))
+			failed = put_back(g->trash, trashed, gb->fd, name);
+		else {
+			count_one(gb, g->trash, trashed);
+			failed = unlinkat(g->trash, trashed, 0) < 0 && errno != ENOENT ? -errno : 0;
+		}
+		if (failed && !r)
+			r = failed;
+	}
+	return r;
+}
+
+static int list_garbage(struct garbage *gb)
+{
+	cleanup_free void *buffer = malloc(LIST_BUFFER);
+
+	return buffer ? dir_list(gb->fd, buffer, LIST_BUFFER, add_garbage, gb) : -ENOMEM;
+}
+
+static bool has_garbage(const struct gc_part *p)
+{
+	for (uint32_t i = 0; i < p->nr; i++)
+		if (!(atomic_load_explicit(&p->live[i / 64], memory_order_relaxed) >> i % 64 & 1))
+			return true;
+	return false;
+}
+
+static int sweep_part(struct gc *g, uint8_t part)
+{
+	struct garbage gb = {.g = g,
+			     .prefix = part,
+			     .name_len = 2 * cairn_digest_size(g->store->alg) - 2,
+			     .names = BUF_INIT(SIZE_MAX / 2)};
+	int r;
+
+	gb.fd = gc_open_part(g->store, part);
+	if (gb.fd < 0)
+		return gb.fd == -ENOENT ? 0 : gb.fd;
+	r = list_garbage(&gb);
+	if (!r && gb.names.len)
+		r = g->exclusive ? remove_directly(&gb) : remove_by_trash(&gb);
+	buf_fini(&gb.names);
+	close(gb.fd);
+	return r;
+}
+
+static int sweep_objects(struct gc *g)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < GC_PARTS && !r; i++) {
+		const struct cairn_gc_result *res = g->result;
+
+		if (!has_garbage(&g->part[i]))
+			continue;
+		r = enter(g, (uint8_t)i);
+		if (!r) {
+			r = sweep_part(g, (uint8_t)i);
+			if (r < 0 && (!g->err || !g->err->code))
+				r = error_errno(g->err, r, "remove from %s/%02x",
+						g->store->objects_path, i);
+		}
+		leave(g, (uint8_t)i);
+		if (!r && g->options->progress &&
+		    g->options->progress(g->options->note_arg, res->removed_objects,
+					 res->removed_bytes, 0, 0))
+			r = -ECANCELED;
+	}
+	return r;
+}
+
+int gc_count(struct gc *g)
+{
+	/* What those at work use is no garbage. */
+	(void)lease_peek(g->store, &g->notes);
+	g->result->removed_objects = g->result->removed_bytes = 0;
+	for (unsigned int kind = 0; kind < 2; kind++)
+		for (size_t i = 0; i < g->entries[kind].nr; i++)
+			*removed_of(g, kind) += !is_needed(g, g->entries[kind].entry[i].id.bytes);
+	for (unsigned int i = 0; i < GC_PARTS; i++) {
+		struct garbage gb = {.g = g,
+				     .prefix = (uint8_t)i,
+				     .name_len = 2 * cairn_digest_size(g->store->alg) - 2,
+				     .names = BUF_INIT(SIZE_MAX / 2)};
+		int r;
+
+		if (!has_garbage(&g->part[i]))
+			continue;
+		gb.fd = gc_open_part(g->store, i);
+		if (gb.fd < 0)
+			continue;
+		r = list_garbage(&gb);
+		for (const char *name = gb.names.data; !r && name < gb.names.data + gb.names.len;
+		     name += gb.name_len + 1)
+			count_one(&gb, gb.fd, name);
+		buf_fini(&gb.names);
+		close(gb.fd);
+		if (r < 0)
+			return error_errno(g->err, r, "list %s", g->store->objects_path);
+	}
+	return 0;
+}
+
+/* --- what the dead have left ----------------------------------------------------------------- */
+
+/* Of a collector that died with objects in the trash. */
+static int restore_one(void *arg, const char *name, size_t len, unsigned char type)
+{
+	struct gc *g = (struct gc *)arg;
+	struct cairn_digest id;
+	cleanup_fd int dirfd = -1;
+
+	(void)type;
+	if (len != 2 * cairn_digest_size(g->store->alg) || cairn_digest_from_hex(name, &id) < 0)
+		return 0;
+	dirfd = gc_open_part(g->store, id.bytes[0]);
+	g->restored++;
+	return dirfd < 0 ? dirfd : put_back(g->trash, name, dirfd, name + 2);
+}
+
+static int restore_trash(struct gc *g)
+{
+	_Alignas(8) char buffer[8192];
+	int r;
+
+	/* A list that changes while it is read may leave something out: again until it is empty. */
+	do {
+		uint64_t before = g->restored;
+
+		(void)lseek(g->trash, 0, SEEK_SET);
+		r = dir_list(g->trash, buffer, sizeof(buffer), restore_one, g);
+		if (g->restored == before)
+			break;
+	} while (!r);
+	return r < 0 ? error_errno(g->err, r, "put back what is in %s/cairn/" TRASH, g->store->path)
+		     : 0;
+}
+
+static int drop_temporary(void *arg, const char *name, size_t len, unsigned char type)
+{
+	struct gc *g = (struct gc *)arg;
+
+	(void)len;
+	if (type == DT_DIR || (strncmp(name, ".tmp-object-", 12) && strncmp(name, ".symlink-", 9) &&
+			       strncmp(name, ".tmp-meta-", 10)))
+		return 0;
+	g->result->leftovers += !unlinkat(g->dropping, name, 0);
+	return 0;
+}
+
+/* Temporary names are nobody's when nobody is at work. */
+static void drop_leftovers(struct gc *g)
+{
+	_Alignas(8) char buffer[8192];
+
+	if (flock(g->lock, LOCK_EX | LOCK_NB) < 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		g->dropping = i ? g->store->objects : g->store->dirfd;
+		if (g->dropping < 0)
+			continue;
+		(void)lseek(g->dropping, 0, SEEK_SET);
+		(void)dir_list(g->dropping, buffer, sizeof(buffer), drop_temporary, g);
+	}
+	(void)flock(g->lock, LOCK_UN);
+}
+
+int gc_begin(struct gc *g)
+{
+	int r;
+
+	g->lock = openat(g->store->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (g->lock < 0)
+		return error_errno(g->err, -errno, "open %s", g->store->path);
+	r = lease_new(g->store, LEASE_COLLECTOR, &g->lease);
+	if (r < 0)
+		return error_errno(g->err, r, "make a lease in %s/cairn", g->store->path);
+	g->trash = store_own_dir(g->store, TRASH, TRASH_MODE);
+	if (g->trash < 0)
+		return error_errno(g->err, g->trash, "open %s/cairn/" TRASH, g->store->path);
+	g->result->leftovers += lease_clean(g->lease);
+	return restore_trash(g);
+}
+
+int gc_sweep(struct gc *g)
+{
+	int r = sweep_entries(g);
+
+	if (!r)
+		r = sweep_objects(g);
+	if (!r)
+		drop_leftovers(g);
+	return r;
+}
+
+void gc_end(struct gc *g)
+{
+	if (g->lease)
+		g->result->leftovers += lease_clean(g->lease);
+	lease_end(g->lease);
+	if (g->trash >= 0)
+		close(g->trash);
+	if (g->lock >= 0)
+		close(g->lock);
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
+/*
+ * Leases: the files, and how they are read.
+ *
+ *	STORE/cairn/leases/w-RANDOM	8 magic, 8 inode number of the gate, 4 process, 12 zero; then 8
+ *		bytes for each note, in this machine's byte order: it never leaves the machine
+ *	STORE/cairn/leases/c-RANDOM	the header only
+ *	STORE/cairn/leases/gate		256 bytes, 1: the part is closed. fcntl OFD locks on the bytes
+ *
+ *	flock on w- and c-: its owner lives. Taken before the file has its name.
+ */
+#include "store/lease.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "sys/dir.h"
+#include "sys/io.h"
+
+#define FOLDER      "leases"
+#define FOLDER_MODE 0777 /* less the umask: whoever may write the store may have leases */
+#define FILE_MODE   0666
+
+#define MAGIC       UINT64_C(0x455341454c4e5243)
+#define HEADER_SIZE 32
+#define GATE        "gate"
+#define PARTS       256
+#define ATTEMPTS    16
+#define LEASES_MAX  4096 /* processes at work on one store */
+
+#define UNNAMED_SECONDS 60 /* between the making of a file and its name are microseconds */
+
+struct header {
+	uint64_t magic;
+	uint64_t gate; /* inode number */
+	uint32_t pid;
+	uint32_t zero[3];
+};
+_Static_assert(sizeof(struct header) == HEADER_SIZE, "no holes");
+
+/* --- ours ------------------------------------------------------------------------------------ */
+
+static int open_gate(struct lease *l)
+{
+	uint8_t open[PARTS] = {0};
+	struct stat st;
+	void *map;
+
+	l->gate = openat(l->dirfd, GATE, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+			 FILE_MODE);
+	if (l->gate < 0 || fstat(l->gate, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	/* Not by ftruncate: a hole may find no space later. */
+	if (st.st_size < PARTS) {
+		int r = pwrite_all(l->gate, open + st.st_size, PARTS - (size_t)st.st_size,
+				   st.st_size);
+
+		if (r < 0)
+			return r;
+	}
+	map = mmap(NULL, PARTS, PROT_READ, MAP_SHARED, l->gate, 0);
+	l->closed = map == MAP_FAILED ? NULL : (const _Atomic uint8_t *)map;
+	return 0;
+}
+
+/* A file that is locked when it gets its name. */
+static int make_file(struct lease *l, enum lease_kind kind)
+{
+	struct header header = {.magic = MAGIC, .pid = (uint32_t)getpid()};
+	char temporary[40];
+	struct stat st;
+	uint64_t random;
+
+	if (fstat(l->gate, &st) < 0)
+		return -errno;
+	header.gate = st.st_ino;
+	for (int i = 0; i < ATTEMPTS && l->fd < 0; i++) {
+		if (getrandom(&random, sizeof(random), 0) < 0)
+			return -errno;
+		snprintf(l->name, sizeof(l->name), "%c-%016llx", kind == LEASE_WRITER ? 'w' : 'c',
+			 (unsigned long long)random);
+		snprintf(temporary, sizeof(temporary), ".%s", l->name);
+		l->fd = openat(l->dirfd, temporary,
+			       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+		if (l->fd < 0 && errno != EEXIST)
+			return -errno;
+	}
+	if (l->fd < 0)
+		return -EEXIST;
+	if (flock(l->fd, LOCK_EX | LOCK_NB) < 0 || pwrite_all(l->fd, &header, sizeof(header), 0) ||
+	    renameat(l->dirfd, temporary, l->dirfd, l->name) < 0) {
+		(void)unlinkat(l->dirfd, temporary, 0);
+		return errno ? -errno : -EIO;
+	}
+	return 0;
+}
+
+static void lease_free(struct lease *l)
+{
+	if (l->closed)
+		munmap((void *)(uintptr_t)l->closed, PARTS);
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->gate >= 0)
+		close(l->gate);
+	if (l->dirfd >= 0)
+		close(l->dirfd);
+	free(l);
+}
+
+int lease_new(const struct cairn_store *s, enum lease_kind kind, struct lease **ret)
+{
+	struct lease *l = (struct lease *)calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->fd = l->gate = -1;
+	l->dirfd = store_own_dir(s, FOLDER, FOLDER_MODE);
+	r = l->dirfd < 0 ? l->dirfd : open_gate(l);
+	if (!r)
+		r = make_file(l, kind);
+	if (r < 0)
+		lease_free(l);
+	else
+		*ret = l;
+	return r;
+}
+
+int lease_note(struct lease *l, const struct cairn_digest *id)
+{
+	uint64_t nr = atomic_fetch_add_explicit(&l->nr, 1, memory_order_relaxed);
+	uint64_t key = digest_key(id->bytes);
+	struct flock lock = {.l_type = F_RDLCK, .l_start = id->bytes[0], .l_len = 1};
+	int r = pwrite_all(l->fd, &key, sizeof(key), HEADER_SIZE + (off_t)(nr * sizeof(key)));
+
+	if (r < 0)
+		return r;
+	/* Our note before their gate, as their gate before our note. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (l->closed && !atomic_load_explicit(&l->closed[id->bytes[0]], memory_order_seq_cst))
+		return 0;
+	while (fcntl(l->gate, F_OFD_SETLKW, &lock) < 0)
+		if (errno != EINTR)
+			return -errno;
+	lock.l_type = F_UNLCK;
+	return fcntl(l->gate, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+/* --- others' --------------------------------------------------------------------------------- */
+
+/* The names of the leases. */
+struct list {
+	unsigned int nr;
+	char name[LEASES_MAX][20];
+	bool full;
+};
+
+static int add_name(void *arg, const char *name, size_t len, unsigned char type)
+{
+	struct list *list = (struct list *)arg;
+	const size_t want = strlen("w-0123456789abcdef");
+
+	(void)type;
+	if (len != want || name[1] != '-' || (name[0] != 'w' && name[0] != 'c'))
+		return 0;
+	if (list->nr == LEASES_MAX) {
+		list->full = true;
+		return 0;
+	}
+	memcpy(list->name[list->nr++], name, len + 1);
+	return 0;
+}
+
+static struct list *list_leases(const struct lease *l)
+{
+	struct list *list = (struct list *)calloc(1, sizeof(*list));
+	_Alignas(8) char buffer[8192];
+
+	(void)lseek(l->dirfd, 0, SEEK_SET);
+	if (list && dir_list(l->dirfd, buffer, sizeof(buffer), add_name, list) < 0) {
+		free(list);
+		return NULL;
+	}
+	return list;
+}
+
+static int open_lease(const struct lease *l, const char *name)
+{
+	int fd = openat(l->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static bool is_alive(int fd)
+{
+	/* Shared: two that ask must not take each other for the owner. */
+	return flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+/* Whether there is a collector beside us. */
+static bool has_other_collector(const struct lease *l, const struct list *list)
+{
+	for (unsigned int i = 0; i < list->nr; i++) {
+		cleanup_fd int fd = -1;
+
+		if (list->name[i][0] != 'c' || !strcmp(list->name[i], l->name))
+			continue;
+		fd = open_lease(l, list->name[i]);
+		if (fd >= 0 && is_alive(fd))
+			return true;
+	}
+	return list->full;
+}
+
+void lease_end(struct lease *l)
+{
+	cleanup_free struct list *list = NULL;
+
+	if (!l)
+		return;
+	/* What a collector may still have to see stays (invariant 2); a collector's is seen by nobody. */
+	if (l->name[0] == 'c')
+		(void)unlinkat(l->dirfd, l->name, 0);
+	list = list_leases(l);
+	if (l->name[0] == 'w' && list && !has_other_collector(l, list))
+		(void)unlinkat(l->dirfd, l->name, 0);
+	lease_free(l);
+}
+
+static void reopen_parts(const struct lease *l)
+{
+	uint8_t closed[PARTS];
+	const uint8_t open = 0;
+
+	if (pread_full(l->gate, closed, PARTS, 0) != PARTS)
+		return;
+	for (unsigned int i = 0; i < PARTS; i++) {
+		struct flock lock = {.l_type = F_WRLCK, .l_start = i, .l_len = 1};
+
+		if (!closed[i] || fcntl(l->gate, F_OFD_SETLK, &lock) < 0)
+			continue;
+		(void)pwrite_all(l->gate, &open, 1, i);
+		lock.l_type = F_UNLCK;
+		(void)fcntl(l->gate, F_OFD_SETLK, &lock);
+	}
+}
+
+/* A file that its owner did not live to name. */
+static int drop_unnamed(void *arg, const char *name, size_t len, unsigned char type)
+{
+	const struct lease *l = (const struct lease *)arg;
+	struct timespec now;
+	struct stat st;
+
+	(void)len;
+	(void)type;
+	if (name[0] == '.' && !clock_gettime(CLOCK_REALTIME, &now) &&
+	    !fstatat(l->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    st.st_mtime < now.tv_sec - UNNAMED_SECONDS)
+		(void)unlinkat(l->dirfd, name, 0);
+	return 0;
+}
+
+unsigned int lease_clean(const struct lease *l)
+{
+	cleanup_free struct list *list = list_leases(l);
+	_Alignas(8) char buffer[4096];
+	unsigned int removed = 0;
+
+	reopen_parts(l);
+	(void)lseek(l->dirfd, 0, SEEK_SET);
+	(void)dir_list(l->dirfd, buffer, sizeof(buffer), drop_unnamed, (void *)(uintptr_t)l);
+	if (!list || has_other_collector(l, list))
+		return 0;
+	for (unsigned int i = 0; i < list->nr; i++) {
+		cleanup_fd int fd = -1;
+
+		if (!strcmp(list->name[i], l->name))
+			continue;
+		fd = open_lease(l, list->name[i]);
+		if (fd >= 0 && !is_alive(fd) && !unlinkat(l->dirfd, list->name[i], 0))
+			removed++;
+	}
+	return removed;
+}
+
+/* --- notes ----------------------------------------------------------------------------------- */
+
+void notes_fini(struct notes *n)
+{
+	keyset_fini(&n->keys);
+	free(n->files);
+}
+
+bool notes_have(const struct notes *n, uint64_t key)
+{
+	return keyset_has(&n->keys, key);
+}
+
+static struct notes_file *file_of(struct notes *n, const char *name, uint64_t ino)
+{
+	struct notes_file *more;
+
+	for (size_t i = 0; i < n->nr_files; i++)
+		if (n->files[i].ino == ino && !strcmp(n->files[i].name, name))
+			return &n->files[i];
+	more = (struct notes_file *)reallocarray(n->files, n->nr_files + 1, sizeof(*more));
+	if (!more)
+		return NULL;
+	n->files = more;
+	more[n->nr_files] = (struct notes_file){.ino = ino};
+	strcpy(more[n->nr_files].name, name);
+	return &more[n->nr_files++];
+}
+
+static int read_file(const struct lease *l, const char *name, struct notes *n)
+{
+	cleanup_fd int fd = open_lease(l, name);
+	struct notes_file *file;
+	struct header header;
+	struct stat st, gate;
+	uint64_t keys[2048];
+	ssize_t got;
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0 || fstat(l->gate, &gate) < 0)
+		return fd < 0 ? fd : -errno;
+	if (!S_ISREG(st.st_mode) || pread_full(fd, &header, sizeof(header), 0) != HEADER_SIZE ||
+	    header.magic != MAGIC || header.gate != gate.st_ino)
+		return is_alive(fd) ? -EUCLEAN : 0;
+	file = file_of(n, name, st.st_ino);
+	if (!file)
+		return -ENOMEM;
+	while ((got = pread_full(fd, keys, sizeof(keys),
+				 HEADER_SIZE + (off_t)(file->read * sizeof(*keys)))) > 0) {
+		size_t nr = (size_t)got / sizeof(*keys);
+
+		for (size_t i = 0; i < nr; i++, file->read++) {
+			/* Taken, and not written yet: what follows is read again the next time. */
+			if (!keys[i])
+				return 0;
+			if (keyset_add(&n->keys, keys[i]) < 0)
+				return -ENOMEM;
+		}
+		if (nr < ARRAY_SIZE(keys))
+			break;
+	}
+	return got < 0 ? (int)got : 0;
+}
+
+int lease_read_notes(const struct lease *l, struct notes *n)
+{
+	cleanup_free struct list *list = list_leases(l);
+	int r = list ? 0 : -ENOMEM;
+
+	if (list && list->full)
+		return -EUCLEAN;
+	for (unsigned int i = 0; !r && i < list->nr; i++)
+		if (list->name[i][0] == 'w')
+			r = read_file(l, list->name[i], n);
+	return r;
+}
+
+int lease_peek(const struct cairn_store *s, struct notes *n)
+{
+	cleanup_fd int dirfd = store_own_dir(s, FOLDER, 0);
+	cleanup_fd int gate =
+		dirfd < 0 ? -1 : openat(dirfd, GATE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	const struct lease l = {.dirfd = dirfd, .fd = -1, .gate = gate};
+
+	return gate < 0 ? 0 : lease_read_notes(&l, n);
+}
+
+/* --- parts ----------------------------------------------------------------------------------- */
+
+int lease_close_part(const struct lease *l, uint8_t part)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_start = part, .l_len = 1};
+	const uint8_t closed = 1;
+
+	while (fcntl(l->gate, F_OFD_SETLKW, &lock) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return pwrite_all(l->gate, &closed, 1, part);
+}
+
+void lease_open_part(const struct lease *l, uint8_t part)
+{
+	struct flock lock = {.l_type = F_UNLCK, .l_start = part, .l_len = 1};
+	const uint8_t open = 0;
+
+	(void)pwrite_all(l->gate, &open, 1, part);
+	(void)fcntl(l->gate, F_OFD_SETLK, &lock);
+}
