@@ -108,15 +108,7 @@ static int open_store(const struct args *a, struct cairn_store **ret)
 
 /* --- merging --------------------------------------------------------------------------------- */
 
-static unsigned int alg_of(const struct layers *layers)
-{
-	unsigned int alg = 0;
-
-	for (size_t i = 0; i < layers->nr && !alg; i++)
-		alg = source_alg(layers->trees[i]);
-	return alg;
-}
-
+/* @alg: 0: that of the layers. */
 static int write_image(const struct args *a, const struct cairn_tree *tree, unsigned int alg,
 		       struct cairn_image_result *ret)
 {
@@ -197,7 +189,7 @@ static int merge(const struct args *a, char **names, size_t nr)
 			       &err);
 	if (r < 0)
 		return talk_error(r, &err, NULL);
-	status = write_image(a, tree, alg ? alg : alg_of(&layers), &image);
+	status = write_image(a, tree, alg, &image);
 	if (status == EXIT_DONE && (!a->output || strcmp(a->output, "-")))
 		image_row(a, &layers, &image);
 	return status;

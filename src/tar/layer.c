@@ -397,6 +397,9 @@ static int add_mark(struct layer_builder *b, const char *text, size_t len, size_
 	    (!len || !strcmp(name, ".") || !strcmp(name, "..")))
 		return layer_bad_entry(b, err, -EINVAL, "a mark (.wh.) that names nothing");
 	r = find_directory(b, dir_len, true, &w, err);
+	/* All that the layers below have there is covered by what is no directory. */
+	if (r == -ENOTDIR && b->profile == CAIRN_PROFILE_RUNTIME)
+		return 0;
 	if (r < 0)
 		return r;
 	if (!strcmp(text, LAYER_OPAQUE))
