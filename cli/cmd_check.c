@@ -55,7 +55,7 @@ static int check(const char *name, const struct opt_list *stores, bool several)
 		return status;
 
 	busy_start(&busy, "checking", false);
-	r = cairn_image_check(image.fd, &res, &err);
+	r = cairn_image_check(image.fd, jobs_of(0), &res, &err);
 	busy_stop(&busy);
 	if (r >= 0) {
 		check_row(name, &res, NULL, several);

@@ -229,7 +229,7 @@ int source_load(const struct source *s, const struct source_args *a, unsigned in
 		return load_tar(s, a, algs, store, ret, ret_scan);
 	busy_start(&busy, "reading", a->quiet);
 	if (s->kind == SOURCE_IMAGE)
-		r = cairn_tree_from_image(s->fd, s->load_flags, NULL, ret, &err);
+		r = cairn_tree_from_image(s->fd, s->load_flags, jobs_of(a->jobs), NULL, ret, &err);
 	else
 		r = cairn_tree_from_dump(s->fd, a->strict ? CAIRN_DUMP_STRICT : 0, jobs_of(a->jobs),
 					 ret, &err);

@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 	options.format = cairn_image_probe(src);
 	if (options.format < 0)
 		die_code(options.format, "Failed to get image version '%s'", argv[1]);
-	code = cairn_tree_from_image(src, CAIRN_LOAD_COMPAT, NULL, &tree, NULL);
+	code = cairn_tree_from_image(src, CAIRN_LOAD_COMPAT, 1, NULL, &tree, NULL);
 	if (code < 0)
 		die_code(code, "Failed to load '%s'", argv[1]);
 

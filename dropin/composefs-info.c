@@ -49,7 +49,7 @@ static struct cairn_tree *load_or_die(const struct request *r, const char *path)
 	struct cairn_tree *tree = NULL;
 	int code;
 
-	code = cairn_tree_from_image(fd, CAIRN_LOAD_COMPAT, r->filter, &tree, NULL);
+	code = cairn_tree_from_image(fd, CAIRN_LOAD_COMPAT, 1, r->filter, &tree, NULL);
 	if (code < 0)
 		die_code(code, "Failed to load '%s'", path);
 	return tree;

@@ -56,10 +56,11 @@ CAIRN_API int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, c
 				     struct cairn_image_result *ret, struct cairn_error *err);
 
 /* Proves that the image open at @fd is well formed and canonical: a strict read of every structure,
- * then the tree is encoded again and compared byte for byte.
+ * then the tree is encoded again and compared byte for byte. @jobs: threads.
  * @ret: may be NULL. Returns 0; -EINVAL (kind FORMAT) with offset and field of the first offence in
  * @err; -ENOTSUP for an unknown version. */
-CAIRN_API int cairn_image_check(int fd, struct cairn_image_result *ret, struct cairn_error *err);
+CAIRN_API int cairn_image_check(int fd, unsigned int jobs, struct cairn_image_result *ret,
+				struct cairn_error *err);
 
 /* Tells whether @fd is a composefs image by its first bytes, and its format.
  * Returns the format (0 or more), or -EINVAL. */

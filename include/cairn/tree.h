@@ -92,12 +92,13 @@ enum cairn_load_flags {
 	CAIRN_LOAD_COMPAT = 1 << 0,
 };
 
-/* The tree inside the image that is open at @fd. No byte of it is trusted.
+/* The tree inside the image that is open at @fd. No byte of it is trusted. @jobs: threads.
  * @filter: NULL, or a NULL-terminated list of names; then only these entries of the root, and what
  * is below them, are loaded. Returns 0, -EINVAL (kind FORMAT) for a malformed image, -ENOTSUP for
  * one of an unknown version. */
-CAIRN_API int cairn_tree_from_image(int fd, unsigned int flags, const char *const *filter,
-				    struct cairn_tree **ret, struct cairn_error *err);
+CAIRN_API int cairn_tree_from_image(int fd, unsigned int flags, unsigned int jobs,
+				    const char *const *filter, struct cairn_tree **ret,
+				    struct cairn_error *err);
 
 /* Frees @tree; NULL is allowed. */
 CAIRN_API void cairn_tree_free(struct cairn_tree *tree);

@@ -39,7 +39,7 @@ static int check_image(void *arg, int image_fd, const struct cairn_digest *measu
 		return 0;
 
 	ret->when = time(NULL);
-	r = cairn_image_check(image_fd, &image, err);
+	r = cairn_image_check(image_fd, 1, &image, err);
 	if (r < 0) {
 		/* Not a mistake of ours or of a tool's, here: these bytes are not to be trusted. */
 		if (err && err->kind == CAIRN_ERROR_FORMAT)
@@ -126,7 +126,7 @@ static int check_contents(void *arg, int image_fd, const int *base_fds, size_t n
 	struct cairn_tree *tree = NULL;
 	int r;
 
-	r = cairn_tree_from_image(image_fd, 0, NULL, &tree, err);
+	r = cairn_tree_from_image(image_fd, 0, 1, NULL, &tree, err);
 	if (r < 0)
 		return r;
 	r = cairn_tree_walk(tree, NULL, add_entry, &list, err);

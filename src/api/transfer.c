@@ -117,7 +117,7 @@ int cairn_store_copy(struct cairn_store *to, const struct cairn_store *from,
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "stat the image");
 	result.image_size = (uint64_t)st.st_size;
-	r = cairn_tree_from_image(fd, 0, NULL, &tree, err);
+	r = cairn_tree_from_image(fd, 0, 1, NULL, &tree, err);
 	if (!r)
 		r = wants_of_tree(tree_from_public(tree), &w, err);
 	if (r < 0)

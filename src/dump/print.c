@@ -71,10 +71,18 @@ static void put_number(struct buf *b, uint64_t value)
 	char digits[20];
 	size_t at = sizeof(digits);
 
-	do {
+	/* Two at a time: times have nineteen. */
+	for (; value > 99; value /= 100) {
+		unsigned int pair = (unsigned int)(value % 100);
+
+		digits[--at] = (char)('0' + pair % 10);
+		digits[--at] = (char)('0' + pair / 10);
+	}
+	if (value > 9) {
 		digits[--at] = (char)('0' + value % 10);
 		value /= 10;
-	} while (value);
+	}
+	digits[--at] = (char)('0' + value);
 	put_text(b, digits + at, sizeof(digits) - at);
 }
 
@@ -88,6 +96,32 @@ static void put_octal(struct buf *b, uint32_t value)
 		put_char(b, (char)('0' + (value >> shift & 7)));
 }
 
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* The high bit of some byte is set when any byte of @v is zero. */
+static uint64_t zero_byte(uint64_t v)
+{
+	return (v - EACH_BYTE(1)) & ~v & EACH_BYTE(0x80);
+}
+
+/* How many bytes at the start, in steps of eight, are printable and escaped nowhere. */
+static size_t plain_run(const char *text, size_t len)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= len; i += 8) {
+		uint64_t v;
+
+		memcpy(&v, text + i, sizeof(v));
+		/* Below '!' or above 0x7f, DEL, or one of these two. */
+		if ((((v - EACH_BYTE('!')) | v) & EACH_BYTE(0x80)) |
+		    zero_byte(v ^ EACH_BYTE(0x7f)) | zero_byte(v ^ EACH_BYTE('\\')) |
+		    zero_byte(v ^ EACH_BYTE('=')))
+			break;
+	}
+	return i;
+}
+
 /* Up to four bytes for each of @text. */
 static int put_escaped(struct buf *b, const char *text, size_t len, unsigned int how)
 {
@@ -98,8 +132,19 @@ static int put_escaped(struct buf *b, const char *text, size_t len, unsigned int
 		return r;
 	o = b->data + b->len;
 	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-		bool plain = (c > ' ' && c < 0x7f) || (c == ' ' && how & ESCAPE_SPACE_KEPT);
+		size_t run = plain_run(text + i, len - i);
+		unsigned char c;
+		bool plain;
+
+		if (run) {
+			memcpy(o, text + i, run);
+			o += run;
+			i += run;
+			if (i == len)
+				break;
+		}
+		c = (unsigned char)text[i];
+		plain = (c > ' ' && c < 0x7f) || (c == ' ' && how & ESCAPE_SPACE_KEPT);
 
 		if (likely(plain && c != '\\' && !(c == '=' && how & ESCAPE_EQUALS) &&
 			   !(c == '-' && len == 1 && how & ESCAPE_LONE_DASH))) {

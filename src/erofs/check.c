@@ -7,33 +7,66 @@
 #include "erofs/reader.h"
 #include "tree/objects.h"
 
+/* Nobody has more to compare than so many threads can. */
+#define JOBS_MAX 16
+
 struct comparison {
 	const struct image *img;
-	uint64_t pos;     /* of the next piece in the image */
-	uint64_t differs; /* first byte that does, if found */
-	uint8_t expected;
-	bool found;
+	const struct erofs_plan *plan;
+	struct erofs_emitter *emitters[JOBS_MAX];
 };
 
-static int compare(void *arg, const uint8_t *data, size_t size)
+/* The first byte that is not as it ought to be. */
+struct difference {
+	uint64_t offset; /* in the image */
+	uint8_t expected;
+};
+
+/* Returns 0, or -EINVAL with @ret for a piece that differs. */
+static int compare_piece(const struct comparison *c, struct erofs_emitter *e, uint64_t piece,
+			 struct difference *ret)
 {
-	struct comparison *c = (struct comparison *)arg;
-	const uint8_t *there = c->img->data + c->pos;
+	const uint64_t pos = piece * EROFS_PIECE_SIZE;
+	size_t size, i = 0;
+	const uint8_t *data = erofs_emit_piece(e, piece, &size);
 
-	if (size > c->img->size - c->pos)
-		size = (size_t)(c->img->size - c->pos);
-	if (memcmp(data, there, size)) {
-		size_t i = 0;
+	/* That the file is shorter, or longer, is found out at the end. */
+	size = (size_t)MIN((uint64_t)size, c->img->size - MIN(pos, c->img->size));
+	if (!size || !memcmp(data, c->img->data + pos, size))
+		return 0;
+	while (data[i] == c->img->data[pos + i])
+		i++;
+	*ret = (struct difference){pos + i, data[i]};
+	return -EINVAL;
+}
 
-		while (data[i] == there[i])
+static int compare_any(void *arg, unsigned int worker, size_t piece)
+{
+	const struct comparison *c = (const struct comparison *)arg;
+	struct difference d;
+
+	return compare_piece(c, c->emitters[worker], piece, &d);
+}
+
+/* Several threads do not tell which difference is the first: then the pieces are gone through again, in
+ * order. */
+static int compare_pieces(struct comparison *c, struct difference *ret)
+{
+	const struct team *t = &c->img->team;
+	const struct team team = {MIN(t->jobs, (unsigned int)JOBS_MAX), t->each};
+	const uint64_t nr = erofs_plan_pieces(c->plan);
+	int r = 0;
+
+	for (unsigned int i = 0; !r && i < team_jobs(&team); i++)
+		r = erofs_emitter_new(c->plan, &c->emitters[i]);
+	if (!r)
+		r = team_each(&team, (size_t)nr, compare_any, c);
+	if (r == -EINVAL)
+		for (uint64_t i = 0; !compare_piece(c, c->emitters[0], i, ret);)
 			i++;
-		c->found = true;
-		c->differs = c->pos + i;
-		c->expected = data[i];
-		return -EINVAL;
-	}
-	c->pos += size;
-	return 0;
+	for (unsigned int i = 0; i < JOBS_MAX; i++)
+		erofs_emitter_free(c->emitters[i]);
+	return r;
 }
 
 struct field {
@@ -137,17 +170,17 @@ static void name_offset(const struct erofs_plan *p, const struct image *img, uin
 
 static int compare_all(const struct image *img, const struct erofs_plan *p, struct cairn_error *err)
 {
-	struct comparison c = {.img = img};
+	struct comparison c = {.img = img, .plan = p};
 	char where[NODE_PATH_QUOTED_MAX + 100];
-	int r;
+	struct difference d;
+	int r = compare_pieces(&c, &d);
 
-	r = erofs_emit(p, compare, &c);
-	if (c.found) {
-		name_offset(p, img, c.differs, where, sizeof(where));
+	if (r == -EINVAL) {
+		name_offset(p, img, d.offset, where, sizeof(where));
 		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
 				 "offset %llu, %s: expected 0x%02x, found 0x%02x",
-				 (unsigned long long)c.differs, where, c.expected,
-				 img->data[c.differs]);
+				 (unsigned long long)d.offset, where, d.expected,
+				 img->data[d.offset]);
 	}
 	if (r < 0)
 		return error_errno(err, r, "check the image");
@@ -169,7 +202,7 @@ int image_check(const struct image *img, enum cairn_alg *ret_alg, struct cairn_e
 	if (r < 0)
 		return r;
 	alg = tree_alg(t);
-	r = erofs_plan_new(t, img->format, alg, &(struct team){0}, &p, err);
+	r = erofs_plan_new(t, img->format, alg, &img->team, &p, err);
 	if (r < 0) {
 		if (err && r != -ENOMEM)
 			err->kind = CAIRN_ERROR_FORMAT;

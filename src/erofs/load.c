@@ -410,6 +410,7 @@ static int load_all(struct loader *l, struct cairn_error *err)
 	if (r < 0)
 		return r;
 
+	l->tree->team = l->img->team;
 	r = tree_index(l->tree, &l->shard, 1, NULL, err);
 	if (!r)
 		r = tree_seal(l->tree, l->flags & CAIRN_LOAD_COMPAT, err);

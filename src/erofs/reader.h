@@ -16,6 +16,7 @@
 #include <cairn/image.h>
 
 #include "base/error.h"
+#include "base/parallel.h"
 
 struct tree;
 
@@ -28,6 +29,8 @@ struct image {
 	uint64_t xattr_base; /* where reference 0 to the shared area points */
 	int64_t build_time;
 	uint32_t build_nsec;
+	struct team
+		team; /* threads lent to image_load() and image_check(); none after image_open() */
 };
 
 /* Looks at the first bytes. The span must stay as it is while the image is used. Returns 0; -EINVAL

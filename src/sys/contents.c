@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/parallel.h"
 #include "sys/io.h"
 
 /* There is a page even for no bytes. */
@@ -14,11 +15,38 @@ static size_t mapped(size_t size)
 	return MAX(size, (size_t)1);
 }
 
+/* Whole large pages, so that they are cleared by the threads that read. */
+#define PART ((size_t)4 << 20)
+
+struct reading {
+	int fd;
+	const struct contents *c;
+};
+
+static int read_part(void *arg, unsigned int worker, size_t i)
+{
+	const struct reading *r = (const struct reading *)arg;
+	size_t at = i * PART, size = MIN(r->c->size - at, PART);
+	ssize_t n = pread_full(r->fd, (char *)r->c->data + at, size, (off_t)at);
+
+	(void)worker;
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == size ? 0 : -ENODATA;
+}
+
 int contents_read(int fd, const char *noun, struct contents *ret, struct cairn_error *err)
 {
+	return contents_read_jobs(fd, noun, 1, ret, err);
+}
+
+int contents_read_jobs(int fd, const char *noun, unsigned int jobs, struct contents *ret,
+		       struct cairn_error *err)
+{
+	struct reading reading = {fd, ret};
 	struct stat st;
-	ssize_t n;
 	void *data;
+	int r;
 
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "stat %s", noun);
@@ -33,13 +61,13 @@ int contents_read(int fd, const char *noun, struct contents *ret, struct cairn_e
 		return error_errno(err, -errno, "read %s", noun);
 	(void)madvise(data, (size_t)st.st_size, MADV_HUGEPAGE);
 	*ret = (struct contents){data, (size_t)st.st_size};
-	n = pread_full(fd, data, ret->size, 0);
-	if (n >= 0 && (size_t)n == ret->size)
+	r = parallel_for(jobs, (ret->size + PART - 1) / PART, read_part, &reading);
+	if (!r)
 		return 0;
 	contents_fini(ret);
-	return n < 0 ? error_errno(err, (int)n, "read %s", noun)
-		     : error_set(err, -EIO, CAIRN_ERROR_SYSTEM,
-				 "%s became shorter while it was read", noun);
+	return r != -ENODATA ? error_errno(err, r, "read %s", noun)
+			     : error_set(err, -EIO, CAIRN_ERROR_SYSTEM,
+					 "%s became shorter while it was read", noun);
 }
 
 void contents_freeze(const struct contents *c)

@@ -15,6 +15,10 @@ struct contents {
  * (kind USAGE): not a regular file; or another negative errno. */
 int contents_read(int fd, const char *noun, struct contents *ret, struct cairn_error *err);
 
+/* The same with @jobs threads. */
+int contents_read_jobs(int fd, const char *noun, unsigned int jobs, struct contents *ret,
+		       struct cairn_error *err);
+
 /* From now on the bytes cannot be changed by this process either. */
 void contents_freeze(const struct contents *c);
 
