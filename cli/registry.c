@@ -17,6 +17,7 @@
 #include "progress.h"
 
 #define AUTH_FILES_MAX 4
+#define KEPT_MAX       16
 #define SYSTEM_CONF    "/etc/containers/registries.conf"
 
 static const char *variable(const char *name)
@@ -26,12 +27,22 @@ static const char *variable(const char *name)
 	return value && *value ? value : NULL;
 }
 
-/* Joined and kept until the process ends: there are at most ten of them. */
+/* Joined and kept: in the next of a few places, which come round again after two calls of
+ * registry_options(). */
 static const char *join(const char *dir, const char *rest)
 {
-	char *path;
+	static char *kept[KEPT_MAX];
+	static unsigned int next;
+	char **place = &kept[next];
 
-	return dir && asprintf(&path, "%s%s", dir, rest) >= 0 ? path : NULL;
+	if (!dir)
+		return NULL;
+	next = (next + 1) % KEPT_MAX;
+	free(*place);
+	*place = NULL;
+	if (asprintf(place, "%s%s", dir, rest) < 0)
+		*place = NULL;
+	return *place;
 }
 
 static size_t auth_files(const char *ret[AUTH_FILES_MAX])

@@ -47,7 +47,7 @@ static inline enum cairn_xattr_mode xattrs_of_choice(unsigned int choice)
 	return choice ? (enum cairn_xattr_mode)(choice - 1) : CAIRN_XATTRS_ALLOWLIST;
 }
 
-/* What options and environment say; texts live as long as the process. Interruption is noticed between
+/* What options and environment say; texts live until the call after the next. Interruption is noticed between
  * interrupt_hold() and interrupt_release(). Returns EXIT_DONE, or an exit status after telling why not. */
 int registry_options(const struct registry_args *a, const char *platform,
 		     struct cairn_oci_options *ret);

@@ -56,7 +56,7 @@ static const char *read_parameter(const char *p, struct challenge *c, bool *ret_
 				sizeof(c->error)};
 	const char *name = p, *end = skip_token(p);
 	char other[8];
-	bool fits;
+	bool fits = true;
 
 	p = skip_space(end);
 	p = skip_space(p + 1); /* the '=' was seen by the caller */

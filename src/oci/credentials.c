@@ -66,7 +66,7 @@ char *base64_decode(const char *text, size_t len, size_t *ret_size)
 	char *out;
 	int n;
 
-	while (len && padding < 2 && text[len - 1 - padding] == '=')
+	while (padding < len && padding < 2 && text[len - 1 - padding] == '=')
 		padding++;
 	if (len % 4 || len > INT32_MAX / 2 || strcspn(text, " \t\r\n-") < len)
 		return NULL;

@@ -47,7 +47,7 @@ static int decode(const char *text, size_t len, void *out)
 
 	if (len % 4 || strcspn(text, " \t\r\n-") < len)
 		return -EINVAL;
-	while (len && padding < 2 && text[len - 1 - padding] == '=')
+	while (padding < len && padding < 2 && text[len - 1 - padding] == '=')
 		padding++;
 	n = EVP_DecodeBlock((unsigned char *)out, (const unsigned char *)text, (int)len);
 	return n < (int)padding ? -EINVAL : n - (int)padding;

@@ -13,8 +13,6 @@ import subprocess
 import tarfile
 import time
 
-import pytest
-
 LAYER = 'application/vnd.oci.image.layer.v1.tar'
 MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -125,6 +123,7 @@ class Registry:
 
     def __init__(self, folder, user=None, tls=None):
         if not shutil.which('docker-registry'):
+            import pytest
             pytest.skip('no docker-registry')
         self.folder, self.user = str(folder), user
         os.makedirs(self.folder, exist_ok=True)
