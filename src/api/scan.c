@@ -11,7 +11,7 @@
 	 CAIRN_SCAN_USER_XATTRS | CAIRN_SCAN_SPLIT_HARDLINKS | CAIRN_SCAN_ONE_FILE_SYSTEM |        \
 	 CAIRN_SCAN_NO_CACHE | CAIRN_SCAN_VERIFY_CACHE)
 
-_Static_assert(STORE_PARENTS_MAX <= SCAN_SINK_FDS_MAX, "the parents' directories are among them");
+_Static_assert(STORE_PARENTS_MAX + STORE_FDS_MAX <= SCAN_SINK_FDS_MAX, "they are all handed on");
 
 DEFINE_CLEANUP(struct tree *, tree, tree_free)
 DEFINE_CLEANUP(struct scan_cache *, scan_cache, scan_cache_free)
@@ -78,6 +78,7 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 		.begin = store_pending,
 		.commit = store_commit,
 		.stamp = store_stamp,
+		.keep = store_use_many,
 		.fds = fds,
 		.nr_fds = store->nr_parents + store_fds(store, fds + store->nr_parents),
 	};

@@ -136,24 +136,55 @@ int lease_new(const struct cairn_store *s, enum lease_kind kind, struct lease **
 	return r;
 }
 
-int lease_note(struct lease *l, const struct cairn_digest *id)
+/* Waits until part @part is open. Our notes are written. */
+static int wait_for_part(const struct lease *l, uint8_t part)
 {
-	uint64_t nr = atomic_fetch_add_explicit(&l->nr, 1, memory_order_relaxed);
-	uint64_t key = digest_key(id->bytes);
-	struct flock lock = {.l_type = F_RDLCK, .l_start = id->bytes[0], .l_len = 1};
-	int r = pwrite_all(l->fd, &key, sizeof(key), HEADER_SIZE + (off_t)(nr * sizeof(key)));
+	struct flock lock = {.l_type = F_RDLCK, .l_start = part, .l_len = 1};
 
-	if (r < 0)
-		return r;
-	/* Our note before their gate, as their gate before our note. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (l->closed && !atomic_load_explicit(&l->closed[id->bytes[0]], memory_order_seq_cst))
+	if (l->closed && !atomic_load_explicit(&l->closed[part], memory_order_seq_cst))
 		return 0;
 	while (fcntl(l->gate, F_OFD_SETLKW, &lock) < 0)
 		if (errno != EINTR)
 			return -errno;
 	lock.l_type = F_UNLCK;
 	return fcntl(l->gate, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+int lease_note_many(struct lease *l, const uint64_t *raw, size_t nr)
+{
+	uint64_t keys[1024];
+	bool parts[PARTS] = {false};
+	uint64_t first = atomic_fetch_add_explicit(&l->nr, nr, memory_order_relaxed);
+	int r = 0;
+
+	for (size_t at = 0; at < nr && !r;) {
+		size_t some = MIN(nr - at, ARRAY_SIZE(keys));
+
+		for (size_t i = 0; i < some; i++) {
+			const uint8_t *bytes = (const uint8_t *)&raw[at + i];
+
+			keys[i] = digest_key(bytes);
+			parts[bytes[0]] = true;
+		}
+		r = pwrite_all(l->fd, keys, some * sizeof(*keys),
+			       HEADER_SIZE + (off_t)((first + at) * sizeof(*keys)));
+		at += some;
+	}
+	atomic_thread_fence(memory_order_seq_cst);
+	for (unsigned int i = 0; i < PARTS && !r; i++)
+		r = parts[i] ? wait_for_part(l, (uint8_t)i) : 0;
+	return r;
+}
+
+int lease_note(struct lease *l, const struct cairn_digest *id)
+{
+	uint64_t nr = atomic_fetch_add_explicit(&l->nr, 1, memory_order_relaxed);
+	uint64_t key = digest_key(id->bytes);
+	int r = pwrite_all(l->fd, &key, sizeof(key), HEADER_SIZE + (off_t)(nr * sizeof(key)));
+
+	/* Our note before their gate, as their gate before our note. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return r < 0 ? r : wait_for_part(l, id->bytes[0]);
 }
 
 /* --- others' --------------------------------------------------------------------------------- */

@@ -44,6 +44,9 @@ void lease_end(struct lease *l);
 /* Notes the object (invariant 1). Returns 0 or a negative errno. Any number of threads. */
 int lease_note(struct lease *l, const struct cairn_digest *id);
 
+/* The same of many at once: @raw[0..@nr) are the first eight bytes of their digests. */
+int lease_note_many(struct lease *l, const uint64_t *raw, size_t nr);
+
 /* --- for the collector ----------------------------------------------------------------------- */
 
 /* What is noted: keys. */

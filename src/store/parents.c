@@ -181,9 +181,7 @@ int store_set_parents(struct cairn_store *s, const char *const *lines, size_t nr
 	}
 	if (r < 0)
 		return error_errno(err, r, "%s: list of parents", s->path);
-	if (mkdirat(s->dirfd, "cairn", 0755) < 0 && errno != EEXIST)
-		return error_errno(err, -errno, "make directory %s/cairn", s->path);
-	folder = open_beneath(s->dirfd, "cairn", O_RDONLY | O_DIRECTORY);
+	folder = store_own_dir(s, NULL, 0755);
 	r = folder < 0 ? folder : pending_open(folder, ".tmp-", 0644, &p);
 	if (!r)
 		r = write_all(p.fd, text.data, text.len);

@@ -94,6 +94,13 @@ int store_use(const struct cairn_store *s, const struct cairn_digest *digest,
 	return r < 0 ? error_errno(err, r, "note what is used of %s", s->path) : 0;
 }
 
+int store_use_many(struct cairn_store *s, const uint64_t *keys, size_t nr, struct cairn_error *err)
+{
+	int r = s->lease ? lease_note_many(s->lease, keys, nr) : 0;
+
+	return r < 0 ? error_errno(err, r, "note what is used of %s", s->path) : 0;
+}
+
 unsigned int store_fds(const struct cairn_store *s, int fds[STORE_FDS_MAX])
 {
 	if (!s->lease)

@@ -108,6 +108,9 @@ int store_set_parents(struct cairn_store *s, const char *const *lines, size_t nr
 int store_use(const struct cairn_store *s, const struct cairn_digest *digest,
 	      struct cairn_error *err);
 
+/* The same of many at once: @keys[0..@nr) are the first eight bytes of their digests. */
+int store_use_many(struct cairn_store *s, const uint64_t *keys, size_t nr, struct cairn_error *err);
+
 /* The descriptors that store_has(), store_put(), store_pending() and store_commit() need beside s->objects and
  * those of parents, for threads with a table of their own, into @fds. Returns their number. */
 #define STORE_FDS_MAX 2

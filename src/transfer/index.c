@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /* The list of images that a server shows (docs/format/index.md). */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "store/names.h"
-#include "sys/dir.h"
 #include "sys/io.h"
 #include "transfer/transfer.h"
 
@@ -84,9 +82,7 @@ int index_write(struct cairn_store *s, uint64_t *ret_nr, struct cairn_error *err
 	r = index_print(s, &text, ret_nr, err);
 	if (r < 0)
 		return r;
-	if (mkdirat(s->dirfd, "cairn", 0755) < 0 && errno != EEXIST)
-		return error_errno(err, -errno, "make directory %s/cairn", s->path);
-	folder = open_beneath(s->dirfd, "cairn", O_RDONLY | O_DIRECTORY);
+	folder = store_own_dir(s, NULL, 0755);
 	r = folder < 0 ? folder : pending_open(folder, ".tmp-", 0644, &p);
 	if (!r)
 		r = write_all(p.fd, text.data, text.len);

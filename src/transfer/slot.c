@@ -40,11 +40,7 @@ int partial_open(const struct cairn_store *s)
 	_Alignas(8) char buffer[8192];
 	struct cleaning c = {.now = time(NULL)};
 
-	if (s->bare)
-		return -1;
-	(void)mkdirat(s->dirfd, "cairn", 0755);
-	(void)mkdirat(s->dirfd, PARTIAL_FOLDER, 0700);
-	c.folder = open_beneath(s->dirfd, PARTIAL_FOLDER, O_RDONLY | O_DIRECTORY);
+	c.folder = store_own_dir(s, "partial", 0700);
 	if (c.folder < 0)
 		return -1;
 	(void)dir_list(c.folder, buffer, sizeof(buffer), remove_old, &c);

@@ -183,6 +183,33 @@ def test_killed_and_concurrent(folder):
     assert build(folder, '--verify-cache')['digest'] == digest
 
 
+def test_collections(folder):
+    """What is taken from the cache without a look is not collected, or made again."""
+    (folder / 'small').mkdir()
+    cairn = program('cairn')
+
+    def run_cairn(*args):
+        done = subprocess.run([cairn, *args, '--store', 'store'], cwd=folder, capture_output=True, check=False)
+        assert done.returncode == 0, done
+        return done.stdout.decode()
+
+    run_cairn('build', 'small', '--name', 'kept', '-q')
+    first = run_cairn('build', 'tree', '--name', 'x', '-q')
+    time.sleep(SETTLE)
+    run_cairn('build', 'tree', '--name', 'x', '-q')
+    for i in range(12):
+        run_cairn('untag', 'x')
+        collector = subprocess.Popen([cairn, 'gc', '--store', 'store'], cwd=folder, stdout=subprocess.DEVNULL)
+        time.sleep(0.004 * i)
+        assert run_cairn('build', 'tree', '--name', 'x', '-q') == first
+        assert collector.wait() == 0
+        assert run_cairn('missing', 'ref:x') == ''
+        run_cairn('build', 'tree', '--name', 'x', '-q')
+    run_cairn('untag', 'x')
+    run_cairn('gc')
+    assert len(objects(folder)) < 5
+
+
 @needs_root
 def test_changed_behind_the_kernel(folder):
     """The bytes on the device change, the times do not: only --verify-cache can find that."""

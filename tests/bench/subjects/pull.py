@@ -90,7 +90,7 @@ def change(tar, folder, share):
 def pull(bench):
     """Container images from a registry on this machine
 
-    The same layers in gzip, zstd and zstd:chunked, through Debian's docker-registry. `skopeo+umoci`
+    The same layers in gzip, zstd and zstd:chunked, through Debian's docker-registry. `skopeo + umoci`
     copies to a layout and unpacks that, `podman` pulls into its storage (vfs). An update changes 2 % of the files
     of every layer. cairn returns when everything is on disk.
     """
@@ -125,7 +125,7 @@ def measure(bench, host):
 
     def peers(tag):
         return installed({
-            'skopeo+umoci': f'skopeo --insecure-policy copy -q --src-tls-verify=false docker://{host}/i:{tag} '
+            'skopeo + umoci': f'skopeo --insecure-policy copy -q --src-tls-verify=false docker://{host}/i:{tag} '
                             f'oci:{other}/l:x && umoci unpack --image {other}/l:x {other}/b',
             'podman': f'podman --root {other}/p --runroot {other}/r --storage-driver vfs pull -q --tls-verify=false '
                       f'{host}/i:{tag}'})
@@ -134,7 +134,7 @@ def measure(bench, host):
     for tag in ('gzip', 'zstd'):
         others = peers(tag)
         if tag == 'zstd':
-            others.pop('skopeo+umoci', None)  # umoci of Debian 12 reads gzip only
+            others.pop('skopeo + umoci', None)  # umoci of Debian 12 reads gzip only
         s = paired({'cairn': ours(tag), **others}, rounds, clean)
         if others:
             best = min(others, key=lambda n: s[n].median())
