@@ -30,7 +30,6 @@ struct span { /* bytes of the blob in the buffer */
 struct work {
 	const struct chunked_pull *p;
 	struct layer_import *import;
-	struct cairn_digest stored; /* the last object that the import made */
 	struct toc toc;
 	struct cairn_digest *here; /* of each file the object that has it; alg 0: it is fetched */
 	size_t next;               /* file that comes next */
@@ -227,6 +226,8 @@ static int feed_fetched(struct work *w, const struct toc_file *f, struct cairn_e
 	uint8_t sha256[32];
 	int r = 0;
 
+	/* Only what is one content, whole, may be noted under its SHA-256. */
+	(void)layer_import_mark(w->import, f->size, f->digest);
 	if (w->next >= w->batched)
 		r = fill_batch(w, err);
 	if (r == 0 && oci_hash_init(&w->hash, NULL) < 0)
@@ -242,13 +243,12 @@ static int feed_fetched(struct work *w, const struct toc_file *f, struct cairn_e
 		return error_set(
 			err, -EILSEQ, CAIRN_ERROR_DIGEST,
 			"its content does not have the digest that the table of contents tells");
-	if (f->size > LAYER_INLINE_MAX && w->stored.alg)
-		contents_add(w->p->contents, sha256, &w->stored);
 	return 0;
 }
 
 struct reading {
 	struct work *w;
+	uint64_t done;
 	struct cairn_error *err;
 };
 
@@ -256,20 +256,27 @@ static int feed_object(void *arg, const void *data, unsigned long size)
 {
 	struct reading *r = (struct reading *)arg;
 
+	r->done += size;
 	return feed(r->w, data, size, r->err);
 }
 
 static int feed_here(struct work *w, const struct toc_file *f, struct cairn_error *err)
 {
 	const struct cairn_digest *id = &w->here[w->next];
-	struct reading reading = {w, err};
+	struct reading reading = {.w = w, .err = err};
 	char path[OBJECT_PATH_MAX];
 	uint64_t from, size;
 	int r;
 
 	file_span(&w->toc, f, &from, &size);
 	object_path(path, id->bytes, cairn_digest_size((enum cairn_alg)id->alg));
-	r = store_read_object(w->p->store, path, id, feed_object, &reading, err);
+	r = layer_import_known(w->import, f->size, id, err);
+	if (r >= 0)
+		r = store_read_object(w->p->store, path, id, feed_object, &reading, err);
+	if (r == 0 && reading.done != f->size)
+		r = error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
+			      "object %s has %llu bytes, not %llu", path,
+			      (unsigned long long)reading.done, (unsigned long long)f->size);
 	if (r < 0)
 		return r;
 	w->saved += size;
@@ -446,10 +453,9 @@ static bool mostly_missing(const struct work *w)
 	return missing / MOSTLY > w->p->place->offset / 100;
 }
 
-static void note_stored(void *arg, const struct cairn_digest *id, uint64_t size)
+static void note_stored(void *arg, const void *cookie, const struct cairn_digest *id)
 {
-	(void)size;
-	((struct work *)arg)->stored = *id;
+	contents_add(((struct work *)arg)->p->contents, (const uint8_t *)cookie, id);
 }
 
 static int import(struct work *w, const char *split, struct tree **ret,

@@ -52,7 +52,8 @@ int blob_keeper_end(struct blob_keeper *k, struct cairn_digest *ret, struct cair
 	    splitwriter_finish(w, collect, &file) < 0 ||
 	    verity_digest_data(file.data, file.len, CAIRN_ALG_BIT(k->store->alg), ret) < 0)
 		return error_errno(err, -ENOMEM, "split stream");
-	return MIN(store_put(k->store, ret, file.data, file.len, err), 0);
+	r = store_put(k->store, ret, file.data, file.len, err);
+	return MIN(r, 0);
 }
 
 void blob_keeper_fini(struct blob_keeper *k)

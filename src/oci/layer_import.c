@@ -1,43 +1,49 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * A layer's tar in one pass.
+ * A layer's tar in one pass, over up to three threads.
  *
- *	compressed bytes → tar → sha256 → headers → split stream, tree
- *				        → contents → fs-verity → store
+ *	caller    compressed bytes → tar
+ *	plain     tar → sha256 → headers → tree
+ *	parcels   contents → fs-verity → store, and all of it → split stream
  *
- *  1. The bytes that are hashed for an object are those that are written.
- *  2. Contents of up to HOLD_MAX bytes are in memory until their digest is known, so that what the store
- *     has is not written again. Larger ones are written while they are hashed.
+ *  1. What went wrong earlier in the tar is what is reported, whichever thread found it first.
+ *  2. The tree belongs to the second thread until it has ended.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "base/conveyor.h"
 #include "digest/verity.h"
-#include "oci/layer_import.h"
-#include "store/splitstream.h"
-#include "sys/io.h"
+#include "oci/layer_parcel.h"
 
-#define HOLD_MAX (4u << 20)
+#define PLAIN_SIZE    (256u << 10) /* bytes of tar that go from one thread to the next at a time */
+#define PLAIN_WAITING 4
+
+struct plain {
+	size_t size;
+	uint8_t data[PLAIN_SIZE];
+};
 
 struct layer_import {
 	struct layer_import_options options;
-	struct decompressor *plain;
+	struct decompressor *decompressor;
+	struct conveyor *conveyor; /* NULL: in the caller's thread */
+	struct plain *filling;     /* NULL: none yet */
+
+	/* The second thread's. */
 	struct oci_hash hash;
 	struct tar_reader *reader;
 	struct layer_builder *builder;
-	struct splitwriter *writer; /* NULL: not kept */
-	struct verity verity;
-	unsigned int nr_algs;
-	unsigned int store_slot; /* of the store's algorithm among the digests */
+	struct parcels *parcels;
 	uint64_t size;
-	uint64_t new_objects, new_bytes;
+	uint64_t passing; /* bytes to come that the tar reader does not need */
+	struct cairn_error error;
 
 	/* Of the content that is coming. */
-	struct layer_file *file; /* NULL: nobody needs it but the split stream */
-	uint64_t content_size, content_done;
+	struct parcel_content content;
+	uint64_t done;
+	uint8_t small[LAYER_INLINE_MAX];
 	char path[NODE_PATH_QUOTED_MAX];
-	uint8_t *hold; /* HOLD_MAX bytes, made when it is first needed */
-	struct pending pending;
 };
 
 static int out_of_memory(struct cairn_error *err)
@@ -45,92 +51,30 @@ static int out_of_memory(struct cairn_error *err)
 	return error_errno(err, -ENOMEM, "read the layer");
 }
 
-/* --- contents -------------------------------------------------------------------------------- */
+/* --- the tar --------------------------------------------------------------------------------- */
 
 static int small_content(struct layer_import *im, const void *data, size_t size, bool end,
 			 struct cairn_error *err)
 {
-	if (size)
-		memcpy(im->hold + im->content_done, data, size);
-	im->content_done += size;
-	if (im->writer && splitwriter_inline(im->writer, data, size) < 0)
+	memcpy(im->small + im->done, data, size);
+	if (end && im->content.file &&
+	    layer_set_content(im->builder, im->content.file, im->small) < 0)
 		return out_of_memory(err);
-	if (end && im->file && layer_set_content(im->builder, im->file, im->hold) < 0)
-		return out_of_memory(err);
-	return 0;
-}
-
-/* Gives the content that was hashed its name. @data: all of it; NULL: it is in the pending file. */
-static int end_object(struct layer_import *im, const void *data, struct cairn_error *err)
-{
-	struct cairn_digest digests[VERITY_ALGS_MAX];
-	const struct cairn_digest *id = &digests[im->store_slot];
-	struct cairn_store *store = im->options.store;
-	uint64_t size = im->content_size;
-	int r = 0;
-
-	(void)verity_final(&im->verity, digests);
-	if (store && data)
-		r = store_put(store, id, data, (size_t)size, err);
-	else if (store)
-		r = store_commit(store, &im->pending, id, size, err);
-	if (r < 0)
-		return r;
-	if (store && im->options.stored)
-		im->options.stored(im->options.stored_arg, id, size);
-	im->new_objects += r > 0;
-	im->new_bytes += r > 0 ? size : 0;
-	if (im->writer && splitwriter_external(im->writer, id, size) < 0)
-		return out_of_memory(err);
-	if (im->file && layer_set_digests(im->builder, im->file, digests, im->nr_algs) < 0)
-		return out_of_memory(err);
-	return 0;
-}
-
-static int object_content(struct layer_import *im, const void *data, size_t size, bool end,
-			  struct cairn_error *err)
-{
-	bool whole = size == im->content_size;
-	bool held = im->content_size <= HOLD_MAX;
-	int r;
-
-	verity_update(&im->verity, data, size);
-	if (!im->options.store)
-		return end ? end_object(im, NULL, err) : 0;
-	if (whole && held)
-		return end_object(im, data, err);
-	if (held) {
-		memcpy(im->hold + im->content_done, data, size);
-		im->content_done += size;
-		return end ? end_object(im, im->hold, err) : 0;
-	}
-
-	if (im->pending.fd < 0) {
-		r = store_pending(im->options.store, &im->pending, err);
-		if (r < 0)
-			return r;
-	}
-	r = write_all(im->pending.fd, data, size);
-	if (r < 0)
-		return error_errno(err, r, "write to the store");
-	if (!end)
-		return 0;
-	r = end_object(im, NULL, err);
-	pending_discard(&im->pending);
-	return r;
+	return parcels_inline(im->parcels, data, size, err);
 }
 
 static int on_content(void *arg, const void *data, size_t size, bool end, struct cairn_error *err)
 {
 	struct layer_import *im = (struct layer_import *)arg;
-	int r = 0;
+	int r;
 
-	if (im->content_size > LAYER_INLINE_MAX)
-		r = object_content(im, data, size, end, err);
-	else if (im->content_size)
+	if (!size)
+		return 0;
+	if (im->content.size > LAYER_INLINE_MAX)
+		r = parcels_content(im->parcels, &im->content, im->done, data, size, err);
+	else
 		r = small_content(im, data, size, end, err);
-	if (r < 0)
-		error_prepend(err, "%s", im->path);
+	im->done += size;
 	return r;
 }
 
@@ -138,35 +82,88 @@ static int on_entry(void *arg, const struct tar_entry *entry, struct cairn_error
 {
 	struct layer_import *im = (struct layer_import *)arg;
 
-	im->content_size = entry->size;
-	im->content_done = 0;
+	im->content = (struct parcel_content){.size = entry->size, .path = im->path};
+	im->done = 0;
 	if (entry->size)
 		error_quote(entry->path, MIN(entry->path_len, 120u), im->path, sizeof(im->path));
-	if (entry->size && !im->hold) {
-		im->hold = (uint8_t *)malloc(HOLD_MAX);
-		if (!im->hold)
-			return out_of_memory(err);
-	}
-	return layer_add(im->builder, entry, &im->file, err);
+	return layer_add(im->builder, entry, &im->content.file, err);
 }
 
 static int on_raw(void *arg, const void *data, size_t size, struct cairn_error *err)
 {
-	struct layer_import *im = (struct layer_import *)arg;
+	return parcels_inline(((struct layer_import *)arg)->parcels, data, size, err);
+}
 
-	if (im->writer && splitwriter_inline(im->writer, data, size) < 0)
+static int take_plain(struct layer_import *im, const void *data, size_t size,
+		      struct cairn_error *err)
+{
+	size_t passed = (size_t)MIN((uint64_t)size, im->passing);
+
+	im->size += size;
+	if (oci_hash_update(&im->hash, data, size) < 0)
 		return out_of_memory(err);
-	return 0;
+	im->passing -= passed;
+	return tar_reader_feed(im->reader, (const char *)data + passed, size - passed, err);
+}
+
+/* --- the second thread ----------------------------------------------------------------------- */
+
+static int work(void *arg, void *slot)
+{
+	struct layer_import *im = (struct layer_import *)arg;
+	struct plain *plain = (struct plain *)slot;
+	int r = take_plain(im, plain->data, plain->size, &im->error);
+
+	plain->size = 0;
+	return r;
+}
+
+/* Waits for it. Returns 0 or what went wrong, the earliest in the tar. */
+static int wait_plain(struct layer_import *im, struct cairn_error *err)
+{
+	int r = 0;
+
+	if (im->conveyor) {
+		if (im->filling)
+			conveyor_send(im->conveyor);
+		im->filling = NULL;
+		r = conveyor_finish(im->conveyor);
+	}
+	if (r == 0)
+		return 0;
+	/* What it had handed on before may be wrong as well. */
+	if (parcels_wait(im->parcels, err) < 0)
+		return err ? err->code : r;
+	if (err)
+		*err = im->error;
+	return r;
 }
 
 static int on_plain(void *arg, const void *data, size_t size, struct cairn_error *err)
 {
 	struct layer_import *im = (struct layer_import *)arg;
+	const char *next = (const char *)data;
 
-	im->size += size;
-	if (oci_hash_update(&im->hash, data, size) < 0)
-		return out_of_memory(err);
-	return tar_reader_feed(im->reader, data, size, err);
+	if (!im->conveyor)
+		return take_plain(im, data, size, err);
+	while (size) {
+		size_t n;
+
+		if (!im->filling)
+			im->filling = (struct plain *)conveyor_slot(im->conveyor);
+		if (!im->filling)
+			return wait_plain(im, err);
+		n = MIN(size, PLAIN_SIZE - im->filling->size);
+		memcpy(im->filling->data + im->filling->size, next, n);
+		im->filling->size += n;
+		next += n;
+		size -= n;
+		if (im->filling->size == PLAIN_SIZE) {
+			conveyor_send(im->conveyor);
+			im->filling = NULL;
+		}
+	}
+	return 0;
 }
 
 /* --- all ------------------------------------------------------------------------------------- */
@@ -174,27 +171,21 @@ static int on_plain(void *arg, const void *data, size_t size, struct cairn_error
 static int init(struct layer_import *im, const struct layer_import_options *o)
 {
 	const struct tar_handler handler = {on_raw, on_entry, on_content, im};
-	unsigned int algs = o->algs ? o->algs : CAIRN_ALG_BIT(CAIRN_SHA256);
 	int r;
 
-	if (o->store)
-		algs |= CAIRN_ALG_BIT(o->store->alg);
 	im->options = *o;
-	im->pending = PENDING_INIT;
-	im->nr_algs = (unsigned int)__builtin_popcount(algs);
-	im->store_slot = o->store && im->nr_algs > 1 && o->store->alg == CAIRN_SHA512;
 	r = oci_hash_init(&im->hash, o->diff_id);
-	if (!r)
-		r = verity_init(&im->verity, algs);
 	if (!r)
 		r = tar_reader_new(&handler, &im->reader);
 	if (!r)
 		r = layer_builder_new(o->profile, &im->builder);
 	if (!r)
 		r = decompressor_new(o->compression, o->limit ? o->limit : LAYER_UNPACKED_MAX,
-				     on_plain, im, &im->plain);
-	if (!r && o->keep && o->store)
-		r = splitwriter_new(o->store->alg, SPLITSTREAM_LAYER, &im->writer);
+				     on_plain, im, &im->decompressor);
+	if (!r)
+		r = parcels_new(&im->options, &im->parcels);
+	if (!r && o->threads && o->compression != COMPRESSION_NONE)
+		r = conveyor_new(PLAIN_WAITING, sizeof(struct plain), work, im, &im->conveyor);
 	return r;
 }
 
@@ -221,41 +212,71 @@ void layer_import_free(struct layer_import *im)
 {
 	if (!im)
 		return;
-	decompressor_free(im->plain);
+	conveyor_free(im->conveyor);
+	parcels_free(im->parcels);
+	decompressor_free(im->decompressor);
 	oci_hash_fini(&im->hash);
 	tar_reader_free(im->reader);
 	layer_builder_free(im->builder);
-	splitwriter_free(im->writer);
-	verity_fini(&im->verity);
-	pending_discard(&im->pending);
-	free(im->hold);
 	free(im);
 }
 
 int layer_import_feed(void *import, const void *data, size_t size, struct cairn_error *err)
 {
-	return decompressor_feed(((struct layer_import *)import)->plain, data, size, err);
+	struct layer_import *im = (struct layer_import *)import;
+	struct cairn_error earlier;
+	int r = decompressor_feed(im->decompressor, data, size, err);
+
+	if (r < 0 && wait_plain(im, &earlier) < 0) {
+		r = earlier.code;
+		if (err)
+			*err = earlier;
+	}
+	return r;
 }
 
-static int collect(void *arg, const void *data, unsigned long size)
+static bool is_due(const struct layer_import *im, uint64_t size)
 {
-	return buf_put((struct buf *)arg, data, size);
+	return !im->conveyor && !im->done && size > LAYER_INLINE_MAX &&
+	       tar_reader_due(im->reader) == size;
 }
 
-/* Puts the split stream into the store. */
-static int keep_stream(struct layer_import *im, struct cairn_digest *ret, struct cairn_error *err)
+bool layer_import_mark(struct layer_import *im, uint64_t size, const void *cookie)
 {
-	struct buf file cleanup_buf = BUF_INIT(SIZE_MAX / 4);
-	struct cairn_store *store = im->options.store;
+	if (!is_due(im, size))
+		return false;
+	im->content.cookie = cookie;
+	return true;
+}
+
+int layer_import_known(struct layer_import *im, uint64_t size, const struct cairn_digest *id,
+		       struct cairn_error *err)
+{
 	int r;
 
-	if (!im->writer)
+	if (!is_due(im, size) || (im->options.algs & ~CAIRN_ALG_BIT(id->alg)))
 		return 0;
-	if (splitwriter_finish(im->writer, collect, &file) < 0 ||
-	    verity_digest_data(file.data, file.len, CAIRN_ALG_BIT(store->alg), ret) < 0)
-		return out_of_memory(err);
-	r = store_put(store, ret, file.data, file.len, err);
-	return MIN(r, 0);
+	r = parcels_known(im->parcels, &im->content, id, err);
+	if (r == 0)
+		r = tar_reader_skip(im->reader, size, err);
+	im->passing = size;
+	return r < 0 ? r : 1;
+}
+
+static int finish(struct layer_import *im, struct layer_import_result *result,
+		  struct cairn_error *err)
+{
+	int r = wait_plain(im, err);
+
+	if (!r)
+		r = tar_reader_finish(im->reader, err);
+	if (!r && oci_hash_final(&im->hash, result->diff_id) < 0)
+		r = out_of_memory(err);
+	if (!r && im->options.diff_id && strcmp(result->diff_id, im->options.diff_id) != 0)
+		r = error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
+			      "the layer has diff_id %s, expected %s", result->diff_id,
+			      im->options.diff_id);
+	return r ? r : parcels_finish(im->parcels, im->builder, result, err);
 }
 
 int layer_import_finish(struct layer_import *im, struct tree **ret, struct layer_import_result *res,
@@ -263,29 +284,22 @@ int layer_import_finish(struct layer_import *im, struct tree **ret, struct layer
 {
 	struct layer_import_result result = {.size = 0};
 	struct tree *t = NULL;
-	int r;
+	struct cairn_error earlier;
+	int r = decompressor_finish(im->decompressor, err);
 
-	r = decompressor_finish(im->plain, err);
+	if (r < 0 && wait_plain(im, &earlier) < 0) {
+		r = earlier.code;
+		if (err)
+			*err = earlier;
+	}
 	if (!r)
-		r = tar_reader_finish(im->reader, err);
-	if (!r && oci_hash_final(&im->hash, result.diff_id) < 0)
-		r = out_of_memory(err);
-	if (!r && im->options.diff_id && strcmp(result.diff_id, im->options.diff_id) != 0)
-		r = error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
-			      "the layer has diff_id %s, expected %s", result.diff_id,
-			      im->options.diff_id);
+		r = finish(im, &result, err);
 	if (!r)
 		r = layer_finish(im->builder, &t, &result.stats, err);
-	if (!r)
-		r = keep_stream(im, &result.stream, err);
-	if (r < 0) {
-		tree_free(t);
+	if (r < 0)
 		return r;
-	}
 	result.size = im->size;
-	result.compression = decompressor_kind(im->plain);
-	result.new_objects = im->new_objects;
-	result.new_bytes = im->new_bytes;
+	result.compression = decompressor_kind(im->decompressor);
 	if (res)
 		*res = result;
 	if (ret)

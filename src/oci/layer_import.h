@@ -3,7 +3,8 @@
  * The tar of a layer, compressed or not, in one pass: its diff_id, its tree, its contents in the store, and
  * the tar itself kept as a split stream. And back: the tree, or the exact tar, from the split stream.
  *
- * A layer is read by one thread; any number of layers may be read at once into one store.
+ * A layer is fed by one thread; any number of layers may be read at once into one store. Each takes some 10 MiB
+ * beside its tree, whatever its size.
  */
 #ifndef OCI_LAYER_IMPORT_H
 #define OCI_LAYER_IMPORT_H
@@ -27,8 +28,10 @@ struct layer_import_options {
 	enum compression compression;
 	const char *diff_id; /* that it must have, NULL: any */
 	uint64_t limit;      /* bytes of the tar; 0: LAYER_UNPACKED_MAX */
-	/* Told of each content that is an object now, while its last bytes are fed; may be NULL. */
-	void (*stored)(void *arg, const struct cairn_digest *id, uint64_t size);
+	bool threads;        /* decompression, reading and storing in a thread each */
+	/* Told at the end, when the layer has its diff_id, of each content that layer_import_mark() was called
+	 * for: its object. May be NULL. */
+	void (*stored)(void *arg, const void *cookie, const struct cairn_digest *id);
 	void *stored_arg;
 };
 
@@ -53,6 +56,16 @@ DEFINE_CLEANUP(struct layer_import *, layer_import, layer_import_free)
 /* The next bytes of the layer, as it is stored: compressed, if it is. Fits source_fn. Returns 0 or a
  * negative errno; objects that were written stay, for they are true whatever the layer is. */
 int layer_import_feed(void *import, const void *data, size_t size, struct cairn_error *err);
+
+/* Of a layer that is given as a plain tar (COMPRESSION_NONE): the content that is due now, none of whose bytes was
+ * fed yet, is to be told to options->stored(). False: no content of @size bytes, more than LAYER_INLINE_MAX, is due. */
+bool layer_import_mark(struct layer_import *im, uint64_t size, const void *cookie);
+
+/* Likewise: the content that is due now is in the store as object @id, and the @size bytes that are fed next are read
+ * from there, verified, so that they need not be hashed for it again. Returns 1; 0: it is not due, or wants other
+ * digests as well, and nothing has changed; or a negative errno. */
+int layer_import_known(struct layer_import *im, uint64_t size, const struct cairn_digest *id,
+		       struct cairn_error *err);
 
 /* The end. What was written is not durable before store_sync(), and the split stream has no name yet:
  * see layer_stream_name(). Returns 0; -EILSEQ (kind DIGEST): another diff_id. @ret: may be NULL. */

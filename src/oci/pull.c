@@ -17,6 +17,8 @@
 #include "oci/push.h"
 
 #define TELL_MS 100 /* between two reports of progress */
+#define LAYERS_AT_ONCE                                                                             \
+	6u /* of three threads and some 10 MiB each, and a window of zstd's of usually 8 */
 
 struct job {
 	const struct oci_image *image;
@@ -184,6 +186,7 @@ static int fetch_once(struct job *j, size_t i, struct cairn_error *err)
 		.store = j->options->store,
 		.algs = j->options->algs,
 		.keep = j->options->store != NULL,
+		.threads = j->options->jobs > 1,
 		.diff_id = j->image->config->diff_ids[i],
 	};
 	int r = part_of_layer(j, i, &options, &result, err);
@@ -389,7 +392,8 @@ static int run(struct job *j, struct cairn_error *err)
 		r = open_contents(j, err);
 	if (r < 0)
 		return r;
-	r = parallel_for(MAX(j->options->jobs, 1u), j->nr_order, fetch_layer, j);
+	r = parallel_for(MIN(MAX(j->options->jobs, 1u), LAYERS_AT_ONCE), j->nr_order, fetch_layer,
+			 j);
 	if (r < 0)
 		r = first_error(j, r, err);
 	named = name_layers(j, &naming);

@@ -29,7 +29,8 @@ static int put_object(struct cairn_store *store, const void *data, size_t size,
 
 	if (r < 0)
 		return error_errno(err, r, "hashing");
-	return MIN(store_put(store, ret, data, size, err), 0);
+	r = store_put(store, ret, data, size, err);
+	return MIN(r, 0);
 }
 
 /* Writes the split stream that @w holds the names of, of the document @bytes. Frees @w. */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/hex.h"
+#include "base/conveyor.h"
 #include "base/parallel.h"
 
 /* Every length up to a digest's and more, against printf. */
@@ -147,13 +148,52 @@ static void test_team(void **state)
 	assert_int_equal(team_each(&three, 100, add_index, &sum), -EIO);
 }
 
+struct line {
+	size_t next, fail; /* numbers are expected in order; this one fails */
+};
+
+static int take_number(void *arg, void *slot)
+{
+	struct line *line = (struct line *)arg;
+
+	if (*(size_t *)slot != line->next)
+		return -EINVAL;
+	return line->next++ == line->fail ? -EIO : 0;
+}
+
+/* In order, with a thread and without, up to the failure and not beyond. */
+static void test_conveyor(void **state)
+{
+	(void)state;
+	for (unsigned int slots = 1; slots < 6; slots++) {
+		for (size_t fail = 0; fail <= 1000; fail += 250) {
+			struct line line = {.fail = fail};
+			struct conveyor *c;
+			size_t sent = 0, *slot;
+
+			assert_int_equal(
+				conveyor_new(slots, sizeof(size_t), take_number, &line, &c), 0);
+			for (; sent < 1000 && (slot = (size_t *)conveyor_slot(c)); sent++) {
+				assert_ptr_equal(conveyor_slot(c), slot);
+				*slot = sent;
+				conveyor_send(c);
+			}
+			assert_true(sent <= fail + 1 + slots);
+			assert_int_equal(conveyor_finish(c), fail < 1000 ? -EIO : 0);
+			assert_int_equal(line.next, MIN(fail + 1, (size_t)1000));
+			assert_int_equal(!conveyor_slot(c), fail < 1000);
+			conveyor_free(c);
+		}
+	}
+	conveyor_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hex),
-		cmocka_unit_test(test_no_hex),
-		cmocka_unit_test(test_in_order),
-		cmocka_unit_test(test_team),
+		cmocka_unit_test(test_hex),      cmocka_unit_test(test_no_hex),
+		cmocka_unit_test(test_in_order), cmocka_unit_test(test_team),
+		cmocka_unit_test(test_conveyor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
