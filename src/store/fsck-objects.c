@@ -278,11 +278,11 @@ static int read_small(struct worker *w, int fd, const struct cairn_digest *id, s
 	return 0;
 }
 
-/* fs-verity: right where it is on, and on where it must be. Returns 1: told; 0 or a negative errno. */
-static int check_verity(struct fsck *f, int fd, const struct cairn_digest *id)
+/* fs-verity: right where it is @on, and on where it must be. Returns 1: told; 0 or a negative errno. */
+static int check_verity(struct fsck *f, int fd, bool on, const struct cairn_digest *id)
 {
 	struct cairn_digest measured;
-	int r = verity_measure(fd, &measured);
+	int r = on ? verity_measure(fd, &measured) : -ENODATA;
 
 	if (!r && memcmp(measured.bytes, id->bytes, f->id_size))
 		r = bad(f, id, "its fs-verity digest is another one");
@@ -302,7 +302,7 @@ static int read_object(struct worker *w, int dirfd, const struct cairn_digest *i
 	struct fsck *f = w->f;
 	char path[OBJECT_PATH_MAX];
 	cleanup_fd int fd = -1;
-	struct stat st;
+	struct statx st;
 	int r;
 
 	object_path(path, id->bytes, f->id_size);
@@ -310,18 +310,18 @@ static int read_object(struct worker *w, int dirfd, const struct cairn_digest *i
 	*ret_size = 0;
 	if (fd < 0 && errno == ENOENT)
 		return 0; /* collected meanwhile */
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st) < 0)
 		return bad(f, id, strerror(errno));
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.stx_mode))
 		return bad(f, id, "not a regular file");
-	r = check_verity(f, fd, id);
+	r = check_verity(f, fd, st.stx_attributes & STATX_ATTR_VERITY, id);
 	if (r < 0)
 		return r;
 	if (f->options->flags & CAIRN_FSCK_METADATA_ONLY)
 		return 0;
-	*ret_size = (uint64_t)st.st_size;
-	return (uint64_t)st.st_size > SMALL ? read_large(w, fd, id)
-					    : read_small(w, fd, id, (size_t)st.st_size);
+	*ret_size = st.stx_size;
+	return st.stx_size > SMALL ? read_large(w, fd, id)
+				   : read_small(w, fd, id, (size_t)st.stx_size);
 }
 
 static void digest_at(const struct fsck *f, unsigned int part, uint32_t i, struct cairn_digest *ret)
