@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "api/api-internal.h"
-#include "store/names.h"
 #include "sys/io.h"
 #include "tree/objects.h"
 
@@ -73,9 +72,22 @@ static int check_objects(struct cairn_store *store, const struct tree *t, struct
 	return 0;
 }
 
-int cairn_store_add_image(struct cairn_store *store, const struct cairn_tree *tree,
-			  const struct cairn_image_options *options, const char *name,
-			  struct cairn_image_result *ret, struct cairn_error *err)
+/* Gives them together with what else is in the batch. */
+static int batch_image(struct names_batch *batch, const char *name,
+		       const struct cairn_digest *digest, struct cairn_error *err)
+{
+	char hex[CAIRN_DIGEST_HEX_MAX];
+	int r;
+
+	cairn_digest_to_hex(digest, hex);
+	r = names_batch_entry(batch, STORE_IMAGES, hex, digest, err);
+	return !r && name ? names_batch_ref(batch, STORE_IMAGES, name, hex, err) : r;
+}
+
+int image_into_batch(struct cairn_store *store, const struct cairn_tree *tree,
+		     const struct cairn_image_options *options, const char *name,
+		     struct names_batch *batch, struct cairn_image_result *ret,
+		     struct cairn_error *err)
 {
 	struct pending file cleanup_pending = PENDING_INIT;
 	struct cairn_image_options to_store = *options;
@@ -103,9 +115,25 @@ int cairn_store_add_image(struct cairn_store *store, const struct cairn_tree *tr
 		return r;
 	r = store_commit(store, &file, &result.digest, result.size, err);
 	if (r >= 0)
-		r = store_sync(store, err);
+		r = batch_image(batch, name, &result.digest, err);
+	if (!r && ret)
+		*ret = result;
+	return r;
+}
+
+int cairn_store_add_image(struct cairn_store *store, const struct cairn_tree *tree,
+			  const struct cairn_image_options *options, const char *name,
+			  struct cairn_image_result *ret, struct cairn_error *err)
+{
+	struct names_batch *batch cleanup(names_batch) = NULL;
+	struct cairn_image_result result;
+	int r = names_batch_new(store, &batch);
+
+	if (r < 0)
+		return error_errno(err, r, "add an image to %s", store->path);
+	r = image_into_batch(store, tree, options, name, batch, &result, err);
 	if (!r)
-		r = name_image(store, name, &result.digest, true, err);
+		r = names_batch_commit(batch, err);
 	if (!r && ret)
 		*ret = result;
 	return r;

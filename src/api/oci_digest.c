@@ -19,7 +19,7 @@ int cairn_oci_digest(struct cairn_oci *oci, enum cairn_alg alg,
 
 	if (!cairn_digest_size(alg))
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "unknown digest algorithm");
-	r = oci_read_layers(oci, NULL, alg, options, false, &p, err);
+	r = oci_read_layers(oci, NULL, alg, options, false, NULL, &p, err);
 	if (r == 0)
 		r = oci_merge(&p, options, &tree, err);
 	if (r == 0)
@@ -38,7 +38,7 @@ static int read_for(struct cairn_oci *oci, enum cairn_alg alg, enum cairn_profil
 	int r;
 
 	one.profile = profile;
-	r = oci_read_layers(oci, NULL, alg, &one, false, ret, &own);
+	r = oci_read_layers(oci, NULL, alg, &one, false, NULL, ret, &own);
 	if (r < 0) {
 		if (own.kind == CAIRN_ERROR_FORMAT)
 			return 0;

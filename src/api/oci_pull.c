@@ -11,8 +11,8 @@
 #include "tar/layer.h"
 
 int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, enum cairn_alg alg,
-		    const struct cairn_pull_options *o, bool again, struct pull *ret,
-		    struct cairn_error *err)
+		    const struct cairn_pull_options *o, bool again, struct names_batch *names,
+		    struct pull *ret, struct cairn_error *err)
 {
 	const struct oci_document *m = oci->image->manifest;
 	const struct pull_options options = {
@@ -22,6 +22,7 @@ int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, enum
 		.jobs = o->jobs,
 		.again = again,
 		.keep_blobs = o->keep_blobs,
+		.names = names,
 		.progress = o->progress,
 		.progress_arg = o->progress_arg,
 	};
@@ -109,35 +110,56 @@ static int require_seal(const struct cairn_oci *oci, const struct tree *tree, en
 	return r < 0 ? r : oci_check_seal(oci, &result.digest, o->certs, o->nr_certs, err);
 }
 
+/* The image that the layers are, checked, and the documents, with their names into @names. */
+static int add_all(const struct cairn_oci *oci, struct cairn_store *store, const struct pull *p,
+		   const struct cairn_pull_options *o, struct names_batch *names,
+		   struct cairn_pull_result *ret, struct cairn_error *err)
+{
+	const struct cairn_image_options image_options = {
+		.format = format_of(store, o->format),
+		.jobs = o->jobs,
+	};
+	struct tree *tree = NULL;
+	int r = oci_merge(p, o, &tree, err);
+
+	if (r < 0)
+		return r;
+	count(p, ret);
+	if (o->expected)
+		r = expect(tree, &image_options, store->alg, o->expected, err);
+	if (r == 0 && (o->require_seal || o->nr_certs))
+		r = require_seal(oci, tree, store->alg, o, err);
+	if (r == 0)
+		r = image_into_batch(store, tree_to_public(tree), &image_options, o->name, names,
+				     &ret->image, err);
+	tree_free(tree);
+	return r < 0 ? r
+		     : pull_documents(p, store, &ret->image.digest, ret->image.format, o->name,
+				      names, err);
+}
+
 /* Once with what the store knows, and once more without, if what it knows is not complete. */
 static int pull(const struct cairn_oci *oci, struct cairn_store *store,
 		const struct cairn_pull_options *o, bool again, struct cairn_pull_result *ret,
 		struct cairn_error *err)
 {
 	struct pull p cleanup_pull = {0};
-	const struct cairn_image_options image_options = {
-		.format = format_of(store, o->format),
-		.jobs = o->jobs,
-	};
-	struct tree *tree = NULL;
-	int r = oci_read_layers(oci, store, 0, o, again, &p, err);
+	struct names_batch *layers cleanup(names_batch) = NULL, *all cleanup(names_batch) = NULL;
+	int r;
 
+	*ret = (struct cairn_pull_result){0};
+	if (names_batch_new(store, &layers) < 0)
+		return error_errno(err, -ENOMEM, "pull");
+	r = oci_read_layers(oci, store, 0, o, again, layers, &p, err);
 	if (r == 0)
-		r = oci_merge(&p, o, &tree, err);
-	if (r < 0)
-		return r;
-	count(&p, ret);
-	if (o->expected)
-		r = expect(tree, &image_options, store->alg, o->expected, err);
-	if (r == 0 && (o->require_seal || o->nr_certs))
-		r = require_seal(oci, tree, store->alg, o, err);
+		r = names_batch_copy(layers, &all);
 	if (r == 0)
-		r = cairn_store_add_image(store, tree_to_public(tree), &image_options, o->name,
-					  &ret->image, err);
-	tree_free(tree);
-	return r < 0 ? r
-		     : pull_documents(&p, store, &ret->image.digest, ret->image.format, o->name,
-				      err);
+		r = add_all(oci, store, &p, o, all, ret, err);
+	if (r == 0)
+		return names_batch_commit(all, err);
+	/* What is complete stays. */
+	(void)names_batch_commit(layers, NULL);
+	return r;
 }
 
 int cairn_oci_pull(struct cairn_oci *oci, struct cairn_store *store,

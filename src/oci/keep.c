@@ -3,10 +3,8 @@
 #include "oci/keep.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/buf.h"
-#include "oci/push.h"
 #include "store/splitstream.h"
 #include "sys/io.h"
 
@@ -38,12 +36,11 @@ static int collect(void *arg, const void *data, unsigned long size)
 	return buf_put((struct buf *)arg, data, size);
 }
 
-int blob_keeper_end(struct blob_keeper *k, const char *digest, struct cairn_error *err)
+int blob_keeper_end(struct blob_keeper *k, struct cairn_digest *ret, struct cairn_error *err)
 {
 	struct splitwriter *w cleanup(splitwriter) = NULL;
 	struct buf file cleanup_buf = BUF_INIT(SIZE_MAX / 4);
-	struct cairn_digest id, stream;
-	char name[OCI_DIGEST_MAX + 16];
+	struct cairn_digest id;
 	int r;
 
 	(void)verity_final(&k->verity, &id);
@@ -53,13 +50,9 @@ int blob_keeper_end(struct blob_keeper *k, const char *digest, struct cairn_erro
 	if (splitwriter_new(k->store->alg, SPLITSTREAM_BLOB, &w) < 0 ||
 	    splitwriter_external(w, &id, k->size) < 0 ||
 	    splitwriter_finish(w, collect, &file) < 0 ||
-	    verity_digest_data(file.data, file.len, CAIRN_ALG_BIT(k->store->alg), &stream) < 0)
+	    verity_digest_data(file.data, file.len, CAIRN_ALG_BIT(k->store->alg), ret) < 0)
 		return error_errno(err, -ENOMEM, "split stream");
-	r = store_put(k->store, &stream, file.data, file.len, err);
-	if (r >= 0)
-		r = store_sync(k->store, err);
-	snprintf(name, sizeof(name), STORE_BLOB_PREFIX "%s", digest);
-	return r < 0 ? r : store_set_entry(k->store, STORE_STREAMS, name, &stream, err);
+	return MIN(store_put(k->store, ret, file.data, file.len, err), 0);
 }
 
 void blob_keeper_fini(struct blob_keeper *k)

@@ -19,8 +19,8 @@ int blob_keeper_begin(struct blob_keeper *k, struct cairn_store *store, struct c
 int blob_keeper_feed(struct blob_keeper *k, const void *data, size_t size, struct cairn_error *err);
 
 /* The blob is whole and has the digest @digest, which was checked: it becomes an object, and a split stream of
- * that one part, durably, with its name. */
-int blob_keeper_end(struct blob_keeper *k, const char *digest, struct cairn_error *err);
+ * that one part, @ret, which waits for its name (STORE_BLOB_PREFIX). */
+int blob_keeper_end(struct blob_keeper *k, struct cairn_digest *ret, struct cairn_error *err);
 void blob_keeper_fini(struct blob_keeper *k);
 #define cleanup_blob_keeper __attribute__((__cleanup__(blob_keeper_fini)))
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -14,7 +15,6 @@
 #include "oci/keep.h"
 #include "oci/known.h"
 #include "oci/push.h"
-#include "store/names.h"
 
 #define TELL_MS 100 /* between two reports of progress */
 
@@ -132,7 +132,7 @@ static int whole_layer(struct job *j, size_t i, const struct layer_import_option
 	}
 	if (r == 0)
 		r = layer_import_finish(im, &l->tree, result, err);
-	return r == 0 && f.keeper ? blob_keeper_end(&keeper, d->digest, err) : r;
+	return r == 0 && f.keeper ? blob_keeper_end(&keeper, &l->blob, err) : r;
 }
 
 static int tell_chunked(void *arg, uint64_t fetched, uint64_t saved)
@@ -325,7 +325,6 @@ static int name_layers(struct job *j, struct cairn_error *err)
 		any |= j->pull->layers[j->order[i]].tree != NULL;
 	if (!store || !any)
 		return 0;
-	r = store_sync(store, err);
 	for (size_t i = 0; i < j->nr_order && r == 0; i++) {
 		const struct pull_layer *l = &j->pull->layers[j->order[i]];
 		const char *diff_id = j->image->config->diff_ids[j->order[i]];
@@ -334,7 +333,13 @@ static int name_layers(struct job *j, struct cairn_error *err)
 		if (!l->tree)
 			continue;
 		layer_stream_name(diff_id, name);
-		r = store_set_entry(store, STORE_STREAMS, name, &l->stream, err);
+		r = names_batch_entry(j->options->names, STORE_STREAMS, name, &l->stream, err);
+		if (r == 0 && l->blob.alg) {
+			snprintf(name, sizeof(name), STORE_BLOB_PREFIX "%s",
+				 j->image->manifest->parts[j->order[i]].digest);
+			r = names_batch_entry(j->options->names, STORE_STREAMS, name, &l->blob,
+					      err);
+		}
 		if (r == 0)
 			known_layers_add(j->known, diff_id, &l->stream);
 	}

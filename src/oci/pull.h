@@ -16,10 +16,12 @@
 
 #include "oci/image.h"
 #include "oci/layer_import.h"
+#include "store/names.h"
 
 struct pull_layer {
 	struct tree *tree;          /* NULL: not read yet */
 	struct cairn_digest stream; /* its split stream in the store; alg 0: none */
+	struct cairn_digest blob;   /* the one of the blob, if it was kept now; alg 0: none */
 	size_t same_as;             /* an earlier layer with the same diff_id; or its own number */
 	struct cairn_layer_stats stats;
 	uint64_t size;                   /* bytes of the tar */
@@ -35,6 +37,7 @@ struct pull_options {
 	unsigned int jobs;         /* layers at once; 0: 1 */
 	bool again;                /* fetch also what is known */
 	bool keep_blobs;           /* and keep the blobs as they come */
+	struct names_batch *names; /* gets the names of what was read; NULL without a store */
 	cairn_pull_progress_fn progress;
 	void *progress_arg;
 };
@@ -45,8 +48,8 @@ struct pull {
 	size_t nr_layers;
 };
 
-/* Reads all layers of @image. With a store they are durable and have their names on return, also those that
- * were complete when something failed. Returns 0 or a negative errno; -ENOSPC: they cannot fit, said before
+/* Reads all layers of @image. With a store the names of those that were read, also when something failed, are in
+ * options->names, to be committed whatever becomes of the image. Returns 0 or a negative errno; -ENOSPC: they cannot fit, said before
  * anything is fetched. */
 int pull_layers(const struct oci_image *image, const struct pull_options *options, struct pull *ret,
 		struct cairn_error *err);
@@ -55,9 +58,9 @@ void pull_fini(struct pull *p);
 
 /* Puts config and manifest into the store as split streams with their names, and lets the reference @tag (NULL:
  * none) of streams/refs/oci name the manifest. @image_digest, @format: the merged image that the config then
- * refers to. */
+ * refers to. The names go to @names. */
 int pull_documents(const struct pull *p, struct cairn_store *store,
 		   const struct cairn_digest *image_digest, int format, const char *tag,
-		   struct cairn_error *err);
+		   struct names_batch *names, struct cairn_error *err);
 
 #endif

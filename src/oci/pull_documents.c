@@ -107,19 +107,19 @@ static int put_manifest(const struct pull *p, struct cairn_store *store,
 	return put_stream(store, w, &p->image->manifest_bytes, ret, err);
 }
 
-static int set_tag(struct cairn_store *store, const char *tag, const char *entry,
+static int set_tag(struct names_batch *names, const char *tag, const char *entry,
 		   struct cairn_error *err)
 {
 	char name[STORE_REF_MAX + 1];
 
 	int r = store_tag_entry(tag, name, err);
 
-	return r < 0 ? r : store_set_ref(store, STORE_STREAMS, name, entry, true, err);
+	return r < 0 ? r : names_batch_ref(names, STORE_STREAMS, name, entry, err);
 }
 
 int pull_documents(const struct pull *p, struct cairn_store *store,
 		   const struct cairn_digest *image_digest, int format, const char *tag,
-		   struct cairn_error *err)
+		   struct names_batch *names, struct cairn_error *err)
 {
 	struct cairn_digest config, manifest;
 	char name[NAME_MAX_LEN];
@@ -127,16 +127,14 @@ int pull_documents(const struct pull *p, struct cairn_store *store,
 
 	if (r == 0)
 		r = put_manifest(p, store, &config, &manifest, err);
-	if (r == 0)
-		r = store_sync(store, err);
 	if (r < 0)
 		return r;
 	snprintf(name, sizeof(name), "oci-config-%s", p->image->manifest->config.digest);
-	r = store_set_entry(store, STORE_STREAMS, name, &config, err);
+	r = names_batch_entry(names, STORE_STREAMS, name, &config, err);
 	snprintf(name, sizeof(name), "oci-manifest-%s", p->image->digest);
 	if (r == 0)
-		r = store_set_entry(store, STORE_STREAMS, name, &manifest, err);
+		r = names_batch_entry(names, STORE_STREAMS, name, &manifest, err);
 	if (r == 0 && tag)
-		r = set_tag(store, tag, name, err);
+		r = set_tag(names, tag, name, err);
 	return r;
 }

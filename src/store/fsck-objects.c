@@ -221,14 +221,14 @@ static int flush(struct worker *w)
 	return r;
 }
 
-/* Tells how far we are. */
-static int advance(struct fsck *f, uint64_t bytes)
+/* Tells how far we are, after @files more objects with @bytes. */
+static int advance(struct fsck *f, unsigned int files, uint64_t bytes)
 {
 	const struct cairn_fsck_options *o = f->options;
 	int r = 0;
 
 	pthread_mutex_lock(&f->lock);
-	f->files++;
+	f->files += files;
 	f->bytes += bytes;
 	if (o->progress && o->progress(o->progress_arg, f->files, f->bytes, f->total_files, 0))
 		r = -ECANCELED;
@@ -357,7 +357,7 @@ static int read_part(void *arg, unsigned int worker, size_t i)
 		digest_at(f, (unsigned int)i, k, &id);
 		r = read_object(w, fd, &id, &size);
 		if (!r)
-			r = advance(f, size);
+			r = advance(f, 1, size);
 	}
 	return r ? r : flush(w);
 }
@@ -428,20 +428,18 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* Sleeps until so many bytes may have been read. */
-static void keep_rate(const struct fsck *f, double start)
+/* Sleeps until so many bytes may have been read; not for long at a time, for the user may cancel. */
+static int keep_rate(struct fsck *f, double start)
 {
-	double ahead;
+	const struct timespec pause = {.tv_nsec = 20000000};
+	int r = 0;
 
-	if (!f->options->rate)
-		return;
-	ahead = (double)f->bytes / (double)f->options->rate - (now() - start);
-	if (ahead > 0.01) {
-		struct timespec pause = {.tv_sec = (time_t)ahead};
-
-		pause.tv_nsec = (long)((ahead - (double)pause.tv_sec) * 1e9);
+	while (f->options->rate && !r &&
+	       (double)f->bytes / (double)f->options->rate > now() - start + 0.01) {
 		(void)nanosleep(&pause, NULL);
+		r = advance(f, 0, 0);
 	}
+	return r;
 }
 
 int fsck_scrub(struct fsck *f)
@@ -468,9 +466,10 @@ int fsck_scrub(struct fsck *f)
 				continue;
 			r = read_object(w, fd, &id, &size);
 			if (!r)
-				r = advance(f, size);
+				r = advance(f, 1, size);
 			f->result->objects++;
-			keep_rate(f, start);
+			if (!r)
+				r = keep_rate(f, start);
 			if (!r && now() - noted > CURSOR_SECONDS) {
 				r = flush(w);
 				note_cursor(f, &id);

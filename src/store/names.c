@@ -6,7 +6,7 @@
  *	move     symlinkat under .symlink-… in the store's directory, renameat over the old one
  *	durable  fsync of the directory, and of each directory above it that was made
  */
-#include "store/names.h"
+#include "store/names-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -105,8 +105,8 @@ int store_check_entry(const char *name, struct cairn_error *err)
 
 /* --- directories ----------------------------------------------------------------------------- */
 
-/* Opens directory @name in @dirfd, making it, durably, if it is missing. */
-static int make_directory(int dirfd, const char *name)
+/* Opens directory @name in @dirfd, making it, and durably if so wanted, if it is missing. */
+static int make_directory(int dirfd, const char *name, bool durable)
 {
 	int fd = open_directory(dirfd, name);
 
@@ -114,13 +114,13 @@ static int make_directory(int dirfd, const char *name)
 		return fd;
 	if (mkdirat(dirfd, name, DIRECTORY_MODE) < 0 && errno != EEXIST)
 		return -errno;
-	if (fsync(dirfd) < 0)
+	if (durable && fsync(dirfd) < 0)
 		return -errno;
 	return open_directory(dirfd, name);
 }
 
-/* The directory of @path (a path below the store), made if need be; *@ret_last: its last component. */
-static int make_parents(const struct cairn_store *s, const char *path, const char **ret_last)
+int names_make_parents(const struct cairn_store *s, const char *path, bool durable,
+		       const char **ret_last)
 {
 	int fd = dup(s->dirfd);
 
@@ -131,7 +131,7 @@ static int make_parents(const struct cairn_store *s, const char *path, const cha
 		int next;
 
 		snprintf(name, sizeof(name), "%.*s", (int)(slash - path), path);
-		next = make_directory(fd, name);
+		next = make_directory(fd, name, durable);
 		close(fd);
 		if (next < 0)
 			return next;
@@ -186,11 +186,12 @@ static int move_link(const struct cairn_store *s, int dirfd, const char *name, c
 	return r;
 }
 
-static int try_link(const struct cairn_store *s, const char *path, const char *target, bool replace)
+static int try_link(const struct cairn_store *s, const char *path, const char *target, bool replace,
+		    bool durable)
 {
 	char old[STORE_TARGET_MAX];
 	const char *name = path;
-	cleanup_fd int dirfd = make_parents(s, path, &name);
+	cleanup_fd int dirfd = names_make_parents(s, path, true, &name);
 	int r;
 
 	if (dirfd < 0)
@@ -204,19 +205,35 @@ static int try_link(const struct cairn_store *s, const char *path, const char *t
 			r = replace ? move_link(s, dirfd, name, target) : -EEXIST;
 	}
 	/* Also a link that is there may not be durable yet. */
-	if (!r && fsync(dirfd) < 0)
+	if (!r && durable && fsync(dirfd) < 0)
 		r = -errno;
 	return r;
 }
 
-static int set_link(const struct cairn_store *s, const char *path, const char *target, bool replace)
+int names_set_link(const struct cairn_store *s, const char *path, const char *target, bool replace,
+		   bool durable)
 {
 	int r = -ENOENT;
 
 	/* Somebody may remove a directory as empty between our making it and the link in it. */
 	for (int i = 0; r == -ENOENT && i < RACES; i++)
-		r = try_link(s, path, target, replace);
+		r = try_link(s, path, target, replace, durable);
 	return r;
+}
+
+int names_failed(const struct cairn_store *s, const struct names_link *link, const char *name,
+		 int code, struct cairn_error *err)
+{
+	if (code == -EEXIST)
+		return error_set(err, code, CAIRN_ERROR_USAGE, "%s: is the name of another one",
+				 name);
+	if (code == -EISDIR)
+		return error_set(err, code, CAIRN_ERROR_USAGE, "%s: there are names below it",
+				 name);
+	if (code == -ENOTDIR)
+		return error_set(err, code, CAIRN_ERROR_USAGE,
+				 "%s: a part of it is a name already, or no directory", name);
+	return error_errno(err, code, "make %s/%s", s->path, link->path);
 }
 
 static bool is_bare(const struct cairn_store *s, struct cairn_error *err)
@@ -229,18 +246,30 @@ static bool is_bare(const struct cairn_store *s, struct cairn_error *err)
 
 /* --- entries --------------------------------------------------------------------------------- */
 
-int store_set_entry(struct cairn_store *s, enum store_kind kind, const char *name,
-		    const struct cairn_digest *id, struct cairn_error *err)
+int names_entry_link(const struct cairn_store *s, enum store_kind kind, const char *name,
+		     const struct cairn_digest *id, struct names_link *ret, struct cairn_error *err)
 {
-	char path[STORE_NAME_MAX + 16], target[OBJECT_PATH_MAX + 16] = "../objects/";
 	int r = is_bare(s, err) ? -EINVAL : store_check_entry(name, err);
 
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "%s/%s", kind_names[kind], name);
-	object_path(target + strlen(target), id->bytes, cairn_digest_size((enum cairn_alg)id->alg));
-	r = set_link(s, path, target, true);
-	return r < 0 ? error_errno(err, r, "make %s/%s", s->path, path) : 0;
+	snprintf(ret->path, sizeof(ret->path), "%s/%s", kind_names[kind], name);
+	strcpy(ret->target, "../objects/");
+	object_path(ret->target + strlen(ret->target), id->bytes,
+		    cairn_digest_size((enum cairn_alg)id->alg));
+	return 0;
+}
+
+int store_set_entry(struct cairn_store *s, enum store_kind kind, const char *name,
+		    const struct cairn_digest *id, struct cairn_error *err)
+{
+	struct names_link link;
+	int r = names_entry_link(s, kind, name, id, &link, err);
+
+	if (r < 0)
+		return r;
+	r = names_set_link(s, link.path, link.target, true, true);
+	return r < 0 ? names_failed(s, &link, name, r, err) : 0;
 }
 
 /* The id in the text of an entry's link. */
@@ -319,10 +348,9 @@ static unsigned int count_slashes(const char *name)
 	return nr;
 }
 
-int store_set_ref(struct cairn_store *s, enum store_kind kind, const char *name, const char *target,
-		  bool replace, struct cairn_error *err)
+int names_ref_link(const struct cairn_store *s, enum store_kind kind, const char *name,
+		   const char *target, struct names_link *ret, struct cairn_error *err)
 {
-	char path[STORE_REF_MAX + 32], link[STORE_TARGET_MAX];
 	size_t len = 0;
 	int r = is_bare(s, err) ? -EINVAL : store_check_name(name, err);
 
@@ -330,20 +358,23 @@ int store_set_ref(struct cairn_store *s, enum store_kind kind, const char *name,
 		r = store_check_entry(target, err);
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "%s/refs/%s", kind_names[kind], name);
+	snprintf(ret->path, sizeof(ret->path), "%s/refs/%s", kind_names[kind], name);
 	for (unsigned int i = 0; i <= count_slashes(name); i++)
-		len += (size_t)snprintf(link + len, sizeof(link) - len, "../");
-	snprintf(link + len, sizeof(link) - len, "%s", target);
+		len += (size_t)snprintf(ret->target + len, sizeof(ret->target) - len, "../");
+	snprintf(ret->target + len, sizeof(ret->target) - len, "%s", target);
+	return 0;
+}
 
-	r = set_link(s, path, link, replace);
-	if (r == -EEXIST)
-		return error_set(err, r, CAIRN_ERROR_USAGE, "%s: is the name of another one", name);
-	if (r == -EISDIR)
-		return error_set(err, r, CAIRN_ERROR_USAGE, "%s: there are names below it", name);
-	if (r == -ENOTDIR)
-		return error_set(err, r, CAIRN_ERROR_USAGE,
-				 "%s: a part of it is a name already, or no directory", name);
-	return r < 0 ? error_errno(err, r, "make %s/%s", s->path, path) : 0;
+int store_set_ref(struct cairn_store *s, enum store_kind kind, const char *name, const char *target,
+		  bool replace, struct cairn_error *err)
+{
+	struct names_link link;
+	int r = names_ref_link(s, kind, name, target, &link, err);
+
+	if (r < 0)
+		return r;
+	r = names_set_link(s, link.path, link.target, replace, true);
+	return r < 0 ? names_failed(s, &link, name, r, err) : 0;
 }
 
 /* The entry in the text of the link of a reference with @nr slashes in its name. */

@@ -60,6 +60,21 @@ int store_drop_ref(struct cairn_store *s, enum store_kind kind, const char *name
 int store_drop_entry(struct cairn_store *s, enum store_kind kind, const char *name,
 		     struct cairn_error *err);
 
+/* Names that are given together: objects are made durable first, then the entries, then the references, with one
+ * wait for each of the three. Nothing is there before names_batch_commit(). The arguments are those of
+ * store_set_entry() and store_set_ref() with @replace. */
+struct names_batch;
+int names_batch_new(struct cairn_store *s, struct names_batch **ret);
+void names_batch_free(struct names_batch *b);
+DEFINE_CLEANUP(struct names_batch *, names_batch, names_batch_free)
+int names_batch_entry(struct names_batch *b, enum store_kind kind, const char *name,
+		      const struct cairn_digest *id, struct cairn_error *err);
+int names_batch_ref(struct names_batch *b, enum store_kind kind, const char *name,
+		    const char *target, struct cairn_error *err);
+int names_batch_copy(const struct names_batch *b, struct names_batch **ret);
+/* Does nothing if it is empty. Includes store_sync(). Returns 0 or a negative errno; some of the names may have been given then. */
+int names_batch_commit(const struct names_batch *b, struct cairn_error *err);
+
 /* One name of a list. */
 struct store_name {
 	enum store_kind kind;

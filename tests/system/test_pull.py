@@ -109,6 +109,23 @@ def test_expected(sealed, tmp_path):
     assert os.listdir(tmp_path / 's' / 'images' / 'refs') == ['sealed:plain']
 
 
+def test_waits_for_the_disk(tmp_path):
+    """One syncfs, and a directory's fsync once, however many names there are."""
+    if not shutil.which('strace'):
+        pytest.skip('no strace')
+    layout = Layout(tmp_path / 'layout')
+    for name, seed in (('a', 1), ('b', 2)):
+        layout.name(layout.image(random_layers(seed, nr=5, files=10)), name)
+    pull(tmp_path / 's', f'oci:{layout.path}:a', '--profile', 'runtime')
+    subprocess.run(['strace', '-f', '-o', tmp_path / 'log', '-e', 'trace=fsync,syncfs,symlinkat', program('cairn'), 'pull',
+                    '--store', tmp_path / 's', '--profile', 'runtime', f'oci:{layout.path}:b'], check=True, env={**os.environ, **ENV})
+    calls = [line.split()[1].split('(')[0] for line in open(tmp_path / 'log') if 'sync' in line or 'symlinkat' in line]
+    names = [line for line in open(tmp_path / 'log') if 'symlinkat' in line]
+    # Objects, then 5 layers, config, manifest and image, then the two references.
+    assert calls == ['syncfs'] + ['symlinkat'] * 8 + ['fsync'] * 2 + ['symlinkat'] * 2 + ['fsync'] * 2, calls
+    assert all('../objects/' in line for line in names[:8])
+
+
 @pytest.mark.parametrize('how', ['none', 'gzip', 'zstd'])
 def test_compression_does_not_matter(tmp_path, how):
     layers = random_layers(1)

@@ -151,6 +151,43 @@ static void test_check_name(void **state)
 	assert_int_equal(store_drop_ref(store, STORE_IMAGES, name, NULL), 0);
 }
 
+/* --- together -------------------------------------------------------------------------------- */
+
+static void test_batch(void **state)
+{
+	const struct cairn_digest d = id(HEX);
+	struct names_batch *batch, *copy;
+	struct cairn_error err;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(names_batch_new(store, &batch), 0);
+	assert_int_equal(names_batch_commit(batch, NULL), 0);
+	assert_int_equal(names_batch_ref(batch, STORE_IMAGES, "a/b/c", HEX, NULL), 0);
+	assert_int_equal(names_batch_ref(batch, STORE_STREAMS, "x", "s", NULL), 0);
+	assert_int_equal(names_batch_entry(batch, STORE_STREAMS, "s", &d, NULL), 0);
+	assert_int_equal(names_batch_copy(batch, &copy), 0);
+	assert_int_equal(names_batch_entry(copy, STORE_IMAGES, HEX, &d, NULL), 0);
+	/* What cannot be a name is refused at once, and nothing is there yet. */
+	assert_int_equal(names_batch_entry(batch, STORE_STREAMS, "a/b", &d, NULL), -EINVAL);
+	assert_int_equal(names_batch_ref(batch, STORE_STREAMS, "../a", "s", NULL), -EINVAL);
+	assert_int_equal(fstatat(store->dirfd, "streams", &st, 0), -1);
+
+	assert_int_equal(names_batch_commit(copy, NULL), 0);
+	assert_link("streams/s", "../objects/1e/" TAIL);
+	assert_link("images/" HEX, "../objects/1e/" TAIL);
+	assert_link("images/refs/a/b/c", "../../../" HEX);
+	assert_link("streams/refs/x", "../s");
+	/* The same again, and a name that is a directory by now. */
+	assert_int_equal(names_batch_commit(copy, NULL), 0);
+	assert_int_equal(names_batch_ref(batch, STORE_IMAGES, "a/b", HEX, NULL), 0);
+	assert_int_equal(names_batch_commit(batch, &err), -EISDIR);
+	assert_string_equal(err.text, "a/b: there are names below it");
+	names_batch_free(copy);
+	names_batch_free(batch);
+	names_batch_free(NULL);
+}
+
 /* --- lists ----------------------------------------------------------------------------------- */
 
 static char listed[4096];
@@ -304,8 +341,8 @@ static void test_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_links), TEST(test_drop),    TEST(test_check_name), TEST(test_lists),
-		TEST(test_race),  TEST(test_hostile), TEST(test_resolve),
+		TEST(test_links), TEST(test_drop), TEST(test_check_name), TEST(test_batch),
+		TEST(test_lists), TEST(test_race), TEST(test_hostile),    TEST(test_resolve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
