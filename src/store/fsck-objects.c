@@ -221,14 +221,14 @@ static int flush(struct worker *w)
 	return r;
 }
 
-/* Tells how far we are. */
-static int advance(struct fsck *f, uint64_t bytes)
+/* Tells how far we are, after @files more objects with @bytes. */
+static int advance(struct fsck *f, unsigned int files, uint64_t bytes)
 {
 	const struct cairn_fsck_options *o = f->options;
 	int r = 0;
 
 	pthread_mutex_lock(&f->lock);
-	f->files++;
+	f->files += files;
 	f->bytes += bytes;
 	if (o->progress && o->progress(o->progress_arg, f->files, f->bytes, f->total_files, 0))
 		r = -ECANCELED;
@@ -278,11 +278,11 @@ static int read_small(struct worker *w, int fd, const struct cairn_digest *id, s
 	return 0;
 }
 
-/* fs-verity: right where it is on, and on where it must be. Returns 1: told; 0 or a negative errno. */
-static int check_verity(struct fsck *f, int fd, const struct cairn_digest *id)
+/* fs-verity: right where it is @on, and on where it must be. Returns 1: told; 0 or a negative errno. */
+static int check_verity(struct fsck *f, int fd, bool on, const struct cairn_digest *id)
 {
 	struct cairn_digest measured;
-	int r = verity_measure(fd, &measured);
+	int r = on ? verity_measure(fd, &measured) : -ENODATA;
 
 	if (!r && memcmp(measured.bytes, id->bytes, f->id_size))
 		r = bad(f, id, "its fs-verity digest is another one");
@@ -302,7 +302,7 @@ static int read_object(struct worker *w, int dirfd, const struct cairn_digest *i
 	struct fsck *f = w->f;
 	char path[OBJECT_PATH_MAX];
 	cleanup_fd int fd = -1;
-	struct stat st;
+	struct statx st;
 	int r;
 
 	object_path(path, id->bytes, f->id_size);
@@ -310,18 +310,18 @@ static int read_object(struct worker *w, int dirfd, const struct cairn_digest *i
 	*ret_size = 0;
 	if (fd < 0 && errno == ENOENT)
 		return 0; /* collected meanwhile */
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st) < 0)
 		return bad(f, id, strerror(errno));
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.stx_mode))
 		return bad(f, id, "not a regular file");
-	r = check_verity(f, fd, id);
+	r = check_verity(f, fd, st.stx_attributes & STATX_ATTR_VERITY, id);
 	if (r < 0)
 		return r;
 	if (f->options->flags & CAIRN_FSCK_METADATA_ONLY)
 		return 0;
-	*ret_size = (uint64_t)st.st_size;
-	return (uint64_t)st.st_size > SMALL ? read_large(w, fd, id)
-					    : read_small(w, fd, id, (size_t)st.st_size);
+	*ret_size = st.stx_size;
+	return st.stx_size > SMALL ? read_large(w, fd, id)
+				   : read_small(w, fd, id, (size_t)st.stx_size);
 }
 
 static void digest_at(const struct fsck *f, unsigned int part, uint32_t i, struct cairn_digest *ret)
@@ -357,7 +357,7 @@ static int read_part(void *arg, unsigned int worker, size_t i)
 		digest_at(f, (unsigned int)i, k, &id);
 		r = read_object(w, fd, &id, &size);
 		if (!r)
-			r = advance(f, size);
+			r = advance(f, 1, size);
 	}
 	return r ? r : flush(w);
 }
@@ -428,20 +428,18 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* Sleeps until so many bytes may have been read. */
-static void keep_rate(const struct fsck *f, double start)
+/* Sleeps until so many bytes may have been read; not for long at a time, for the user may cancel. */
+static int keep_rate(struct fsck *f, double start)
 {
-	double ahead;
+	const struct timespec pause = {.tv_nsec = 20000000};
+	int r = 0;
 
-	if (!f->options->rate)
-		return;
-	ahead = (double)f->bytes / (double)f->options->rate - (now() - start);
-	if (ahead > 0.01) {
-		struct timespec pause = {.tv_sec = (time_t)ahead};
-
-		pause.tv_nsec = (long)((ahead - (double)pause.tv_sec) * 1e9);
+	while (f->options->rate && !r &&
+	       (double)f->bytes / (double)f->options->rate > now() - start + 0.01) {
 		(void)nanosleep(&pause, NULL);
+		r = advance(f, 0, 0);
 	}
+	return r;
 }
 
 int fsck_scrub(struct fsck *f)
@@ -468,9 +466,10 @@ int fsck_scrub(struct fsck *f)
 				continue;
 			r = read_object(w, fd, &id, &size);
 			if (!r)
-				r = advance(f, size);
+				r = advance(f, 1, size);
 			f->result->objects++;
-			keep_rate(f, start);
+			if (!r)
+				r = keep_rate(f, start);
 			if (!r && now() - noted > CURSOR_SECONDS) {
 				r = flush(w);
 				note_cursor(f, &id);

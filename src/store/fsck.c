@@ -146,35 +146,53 @@ static int add_entry(void *arg, const struct store_name *name)
 	return l->entry[l->nr++].name ? 0 : -ENOMEM;
 }
 
-/* Here, or in a parent. */
+/* Here, perhaps since a moment ago, or in a parent. */
 static bool is_there(const struct fsck *f, const struct cairn_digest *id)
 {
 	char path[OBJECT_PATH_MAX];
 	cleanup_fd int fd = -1;
 
-	if (fsck_has(f, id->bytes) || !f->store->nr_parents)
-		return fsck_has(f, id->bytes);
+	if (fsck_has(f, id->bytes))
+		return true;
 	object_path(path, id->bytes, f->id_size);
 	fd = store_open_object(f->store, path, NULL);
 	return fd >= 0;
 }
 
-/* Notes that an object is needed; tells if it is missing. */
-static int need(struct fsck *f, const uint8_t *bytes, const char *what)
+/* Who needs objects. */
+struct needing {
+	struct fsck *f;
+	enum store_kind kind;
+	const struct entry *entry;
+};
+
+/* A collection removes an entry before what it needs. So what is missing while its entry is there is
+ * missing. */
+static bool is_still_there(const struct needing *n)
 {
+	struct cairn_digest id;
+
+	return !store_entry(n->f->store, n->kind, n->entry->name, &id, NULL) &&
+	       !memcmp(&id, &n->entry->id, sizeof(id));
+}
+
+/* Notes that an object is needed; tells if it is missing. */
+static int need(const struct needing *n, const uint8_t *bytes, const char *what)
+{
+	struct fsck *f = n->f;
 	struct cairn_digest id = {.alg = f->store->alg};
 
 	memcpy(id.bytes, bytes, f->id_size);
-	if (is_there(f, &id))
+	if (is_there(f, &id) || !is_still_there(n))
 		return 0;
 	return fsck_add(f, CAIRN_DAMAGE_MISSING, &id, NULL, "%s", what);
 }
 
 static int need_object(void *arg, const struct image_object *o)
 {
-	struct fsck *f = (struct fsck *)arg;
+	const struct needing *n = (const struct needing *)arg;
 
-	return o->digest_size == f->id_size ? need(f, o->digest, "missing") : 0;
+	return o->digest_size == n->f->id_size ? need(n, o->digest, "missing") : 0;
 }
 
 /* An image that is open and in memory. */
@@ -221,13 +239,14 @@ static int check_image(void *arg, unsigned int worker, size_t i)
 	const struct entry *e = &l->entry[i];
 	struct opened o cleanup_opened = {.fd = -1};
 	struct fsck *f = l->f;
+	struct needing n = {f, STORE_IMAGES, e};
 	struct cairn_error err = {0};
 	enum cairn_alg alg;
 	int r;
 
 	(void)worker;
 	if (!is_there(f, &e->id))
-		return fsck_add(f, CAIRN_DAMAGE_MISSING, &e->id, NULL, "the image is missing");
+		return need(&n, e->id.bytes, "the image is missing");
 	pthread_mutex_lock(&f->lock);
 	r = keyset_has(&f->bad, digest_key(e->id.bytes));
 	pthread_mutex_unlock(&f->lock);
@@ -237,9 +256,11 @@ static int check_image(void *arg, unsigned int worker, size_t i)
 	if (!r)
 		r = image_check(&o.image, &alg, &err);
 	if (!r)
-		r = image_objects(&o.image, need_object, f, &err);
+		r = image_objects(&o.image, need_object, &n, &err);
 	if (r == -ENOMEM)
 		return r;
+	if (r == -ENOENT && !is_still_there(&n))
+		return 0;
 	return r < 0 ? fsck_add(f, CAIRN_DAMAGE_IMAGE, NULL, e->name, "%s", err.text) : 0;
 }
 
@@ -247,7 +268,7 @@ static int check_image(void *arg, unsigned int worker, size_t i)
 
 static int need_part(void *arg, const struct cairn_digest *id)
 {
-	return need((struct fsck *)arg, id->bytes, "missing");
+	return need((const struct needing *)arg, id->bytes, "missing");
 }
 
 static int open_stream(const struct fsck *f, const struct cairn_digest *id, int *ret_fd,
@@ -272,23 +293,26 @@ static int no_name(void *arg, const char *name, size_t len, const struct cairn_d
 static int check_stream(struct fsck *f, const struct entry *e)
 {
 	struct splitstream *stream cleanup(splitstream) = NULL;
+	struct needing n = {f, STORE_STREAMS, e};
 	struct cairn_error err = {0};
 	cleanup_fd int fd = -1;
 	int r;
 
 	if (!is_there(f, &e->id))
-		return fsck_add(f, CAIRN_DAMAGE_MISSING, &e->id, NULL, "the stream is missing");
+		return need(&n, e->id.bytes, "the stream is missing");
 	if (keyset_has(&f->bad, digest_key(e->id.bytes)))
 		return 0;
 	r = open_stream(f, &e->id, &fd, &stream, &err);
 	if (!r)
-		r = splitstream_refs(stream, SPLITSTREAM_OBJECTS, need_part, f, &err);
+		r = splitstream_refs(stream, SPLITSTREAM_OBJECTS, need_part, &n, &err);
 	if (!r)
-		r = splitstream_refs(stream, SPLITSTREAM_STREAMS, need_part, f, &err);
+		r = splitstream_refs(stream, SPLITSTREAM_STREAMS, need_part, &n, &err);
 	if (!r)
 		r = splitstream_named(stream, no_name, NULL, &err);
 	if (r == -ENOMEM)
 		return r;
+	if (r == -ENOENT && !is_still_there(&n))
+		return 0;
 	return r < 0 ? fsck_add(f, CAIRN_DAMAGE_STREAM, NULL, e->name, "%s", err.text) : 0;
 }
 
@@ -297,7 +321,7 @@ static int check_stream(struct fsck *f, const struct entry *e)
 static int check_ref(void *arg, const struct store_name *name)
 {
 	struct fsck *f = (struct fsck *)arg;
-	char path[STORE_REF_MAX + 32];
+	char path[STORE_REF_MAX + 32], target[STORE_NAME_MAX + 1];
 	struct cairn_digest id;
 	int r;
 
@@ -306,7 +330,9 @@ static int check_ref(void *arg, const struct store_name *name)
 	if (name->problem)
 		return fsck_add(f, CAIRN_DAMAGE_NAME, NULL, path, "%s", name->problem);
 	r = store_entry(f->store, name->kind, name->target, &id, NULL);
-	if (r == -ENOENT)
+	/* Unless it has just been moved or removed, and what it led to collected. */
+	if (r == -ENOENT && !store_ref(f->store, name->kind, name->name, target, NULL) &&
+	    !strcmp(target, name->target))
 		return fsck_add(f, CAIRN_DAMAGE_NAME, NULL, path, "leads to %s, which is missing",
 				name->target);
 	return 0; /* a malformed entry is told by itself */

@@ -133,7 +133,8 @@ static int collect(const struct cairn_store *s, const char *path, dir_entry_fn f
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	r = list_directory(n, fd, "", fn);
-	qsort(n->name, n->nr, sizeof(*n->name), by_bytes);
+	if (n->nr)
+		qsort(n->name, n->nr, sizeof(*n->name), by_bytes);
 	return r;
 }
 

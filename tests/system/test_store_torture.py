@@ -106,6 +106,12 @@ def collector(store, rng, stop, killing):
             store.run('gc', '--wait', 60, '--empty', '-q')
 
 
+def checker(store, stop):
+    """Nothing is damaged at any moment; of those that are killed there may be leftovers."""
+    while not stop.is_set():
+        store.run('fsck', '-q')
+
+
 def objects_in(path):
     return sum(len(names) for _, _, names in os.walk(os.path.join(path, 'objects')))
 
@@ -122,6 +128,7 @@ def test_all_at_once(killing, tmp_path):
                for i in range(6)]
     threads += [threading.Thread(target=collector, args=(store, random.Random(rng.random()), stop,
                                                          killing)) for _ in range(2)]
+    threads.append(threading.Thread(target=checker, args=(store, stop)))
     for thread in threads:
         thread.start()
     end = time.monotonic() + SECONDS / 2
@@ -132,7 +139,7 @@ def test_all_at_once(killing, tmp_path):
         thread.join()
     print(store.counts)
     assert not store.failures, store.failures[:3]
-    assert store.counts['gc'] > 2 and store.counts['build'] > 10
+    assert store.counts['gc'] > 2 and store.counts['build'] > 10 and store.counts['fsck'] > 2
 
     # With nobody at work only what is named stays, and nothing of those who died.
     store.run('gc', '--empty')
@@ -181,4 +188,27 @@ def test_stranger(tmp_path):
     os.close(fd)
     process.communicate()
     assert process.returncode == 0
+    assert not store.failures
+
+
+def test_mounted_stays(tmp_path):
+    """What is mounted is kept, whatever its name has become."""
+    store = Store(str(tmp_path / 'store'))
+    make_tree(tmp_path / 'tree', random.Random(SEED), [b'x' * 100, b'y' * 100])
+    store.run('build', tmp_path / 'tree', '--name', 'a')
+    (tmp_path / 'mnt').mkdir()
+    status, _ = store.run('mount', 'ref:a', tmp_path / 'mnt', '--backend', 'kernel', accept=(0, 1, 4))
+    if status:
+        pytest.skip('cannot mount here')
+    store.run('untag', 'a')
+    before = objects_in(store.path)
+    store.run('gc', '--empty')
+    assert objects_in(store.path) == before
+    names = sorted(os.listdir(tmp_path / 'tree'))
+    assert sorted(os.listdir(tmp_path / 'mnt')) == names
+    for name in names:
+        assert (tmp_path / 'mnt' / name).read_bytes() == (tmp_path / 'tree' / name).read_bytes()
+    subprocess.run(['umount', tmp_path / 'mnt'], check=True)
+    store.run('gc', '--empty')
+    assert objects_in(store.path) == 0
     assert not store.failures
