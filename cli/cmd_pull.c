@@ -54,14 +54,44 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/* Who asked for a seal must not believe more than is true. */
+static void tell_kernel(const char *name, int kernel)
+{
+	if (kernel == CAIRN_KERNEL_NO_KEY)
+		talk("%s: its signature was checked now; the kernel will not check it, for the keyring "
+		     ".fs-verity has no certificate for it",
+		     name);
+	if (kernel == CAIRN_KERNEL_UNSUPPORTED)
+		talk("%s: its signature was checked now; the kernel will not check it, for it or the "
+		     "file system of the store cannot",
+		     name);
+}
+
 static void report(const struct args *a, const struct cairn_oci_info *info, const char *name,
 		   const struct cairn_pull_result *r, double seconds)
 {
-	static const char *const keys[] = {
-		"reference",       "name",        "digest",    "alg",          "format",
-		"manifest",        "platform",    "layers",    "known_layers", "fetched",
-		"known",           "new_objects", "new_bytes", "seconds",      "duplicates",
-		"order_sensitive", NULL};
+	static const char *const keys[] = {"reference",
+					   "name",
+					   "digest",
+					   "alg",
+					   "format",
+					   "manifest",
+					   "platform",
+					   "layers",
+					   "known_layers",
+					   "fetched",
+					   "known",
+					   "new_objects",
+					   "new_bytes",
+					   "seconds",
+					   "duplicates",
+					   "order_sensitive",
+					   "sealed",
+					   "kernel_signature",
+					   NULL};
+	static const char *const kernel[] = {[CAIRN_KERNEL_SIGNED] = "set",
+					     [CAIRN_KERNEL_NO_KEY] = "no key",
+					     [CAIRN_KERNEL_UNSUPPORTED] = "unsupported"};
 	const struct cell cells[] = {
 		cell_name(info->reference),
 		cell_name(name),
@@ -79,6 +109,8 @@ static void report(const struct args *a, const struct cairn_oci_info *info, cons
 		cell_seconds(seconds),
 		cell_number(r->duplicates),
 		cell_number(r->order_sensitive),
+		cell_bool(r->sealed),
+		kernel[r->kernel] ? cell_word(kernel[r->kernel]) : cell_none(),
 	};
 
 	out_row(keys, "{digest}\n", cells);
@@ -88,6 +120,8 @@ static void report(const struct args *a, const struct cairn_oci_info *info, cons
 			 "{layers} layers were here; {new_objects} new objects, {new_bytes}; "
 			 "{seconds}\n",
 			 cells);
+	if (!a->quiet)
+		tell_kernel(name, r->kernel);
 }
 
 static int pull_one(const struct args *a, const char *reference, const char *platform,

@@ -46,6 +46,24 @@ static size_t add_basedirs(const struct cairn_store *store, const char **out, si
 	return nr;
 }
 
+/* That the image was sealed when it was pulled. Its content was found to have its digest. */
+static int check_seal(const struct mount_wishes *w, const struct image_found *image,
+		      const char *name)
+{
+	struct cairn_store *store cleanup_store = NULL;
+	struct cairn_error err = {0};
+	int r;
+
+	if (!image->store)
+		return talk_usage("--require-seal is about images in a store, and '%s' is a file",
+				  name);
+	r = cairn_store_open(image->store, CAIRN_STORE_READ_ONLY, &store, &err);
+	if (r < 0)
+		return talk_error(r, &err, NULL);
+	r = cairn_store_check_seal(store, &image->digest, w->certs.text, w->certs.nr, NULL, &err);
+	return r < 0 ? talk_error(r, &err, name) : EXIT_DONE;
+}
+
 int mount_request_open(struct mount_request *r, struct mount_wishes *w, const char *name)
 {
 	struct cairn_mount_options *o = &r->mount.options;
@@ -62,6 +80,8 @@ int mount_request_open(struct mount_request *r, struct mount_wishes *w, const ch
 	if (!o->upperdir != !o->workdir)
 		return talk_usage("-o upperdir and -o workdir go together");
 	status = image_find(name, &w->stores, &r->image);
+	if (status == EXIT_DONE && (w->require_seal || w->certs.nr))
+		status = check_seal(w, &r->image, name);
 	if (status != EXIT_DONE)
 		return status;
 	if (!r->image.store && !w->stores.nr && !r->mount.basedirs.nr)

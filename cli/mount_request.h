@@ -15,7 +15,8 @@ struct mount_wishes {
 	unsigned int backend; /* enum cairn_backend */
 	unsigned int require; /* enum cairn_state */
 	unsigned int jobs;
-	bool no_check, verify;
+	struct opt_list certs;
+	bool no_check, verify, require_seal;
 };
 
 #define MOUNT_WISH_OPTS(type, field)                                                               \
@@ -29,6 +30,10 @@ struct mount_wishes {
 			   "refuse to mount when it would be weaker"),                             \
 		OPT_BOOL(type, field.verify, 0, "verify", 1,                                       \
 			 "verify all contents now, where the kernel will not"),                    \
+		OPT_BOOL(type, field.require_seal, 0, "require-seal", 1,                           \
+			 "only what was sealed when it was pulled"),                               \
+		OPT_TEXTS(type, field.certs, 0, "seal-cert", "FILE",                               \
+			  "and the seal be signed with this certificate"),                         \
 		OPT_BOOL(type, field.no_check, 0, "no-check", 1,                                   \
 			 "do not check an image that no digest pins"),                             \
 		OPT_COUNT(type, field.jobs, 'j', "jobs", 1024, "threads for verifying")

@@ -142,12 +142,23 @@ struct cairn_pull_options {
 	void *progress_arg;
 };
 
+/* What became of the signature of a seal that was required: with a kernel that checks such, and fs-verity in the store, the
+ * image's file gets it, so that the kernel checks it at each opening. */
+enum cairn_kernel_seal {
+	CAIRN_KERNEL_NONE = 0,    /* there is no signature, or none was asked for */
+	CAIRN_KERNEL_SIGNED,      /* the file has it */
+	CAIRN_KERNEL_NO_KEY,      /* the keyring .fs-verity has no certificate for it */
+	CAIRN_KERNEL_UNSUPPORTED, /* no fs-verity there, or a kernel without built-in signatures */
+};
+
 struct cairn_pull_result {
 	struct cairn_image_result image;
 	size_t layers, known_layers;          /* of them those that were not fetched */
 	uint64_t fetched_bytes, known_bytes;  /* of blobs */
 	uint64_t new_objects, new_bytes;      /* that the store lacked */
 	uint64_t duplicates, order_sensitive; /* as struct cairn_layer_stats, over all layers */
+	int sealed;                           /* 1: its seal was asked for, and is right */
+	int kernel;                           /* enum cairn_kernel_seal */
 };
 
 /* Brings the layers of @oci into @store, makes the image that they are together, and gives it its name.
@@ -228,6 +239,13 @@ struct cairn_verify_result {
 CAIRN_API int cairn_oci_verify(struct cairn_oci *oci, enum cairn_alg alg, const char *const *certs,
 			       size_t nr, const struct cairn_pull_options *options,
 			       struct cairn_verify_result *ret, struct cairn_error *err);
+
+/* Whether the image @digest of the store was sealed when it was pulled with require_seal. @certs[0..@nr): PEM files; with any,
+ * its seal must be signed by one of them. @ret_signed (may be NULL): whether it is signed at all. Returns 0; -ENODATA
+ * (kind DIGEST): it was not; -EKEYREJECTED (DIGEST): it is signed by somebody else. */
+CAIRN_API int cairn_store_check_seal(const struct cairn_store *store,
+				     const struct cairn_digest *digest, const char *const *certs,
+				     size_t nr, int *ret_signed, struct cairn_error *err);
 
 struct cairn_seal_options {
 	enum cairn_alg alg;

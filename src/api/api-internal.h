@@ -19,11 +19,14 @@ static inline const struct tree *tree_from_public(const struct cairn_tree *t)
 	return (const struct tree *)t;
 }
 
-/* As cairn_store_add_image(), but its names go to @batch, which makes it durable when it is committed. */
+struct object_signature;
+
+/* As cairn_store_add_image(), but its names go to @batch, which makes it durable when it is committed. @sig: over the
+ * image's digest, for the kernel; NULL: none. */
 int image_into_batch(struct cairn_store *store, const struct cairn_tree *tree,
 		     const struct cairn_image_options *options, const char *name,
-		     struct names_batch *batch, struct cairn_image_result *ret,
-		     struct cairn_error *err);
+		     struct names_batch *batch, struct object_signature *sig,
+		     struct cairn_image_result *ret, struct cairn_error *err);
 
 /* A tree from the dump text in the rest of file @fd, with several threads. Returns 0, or -EAGAIN, with
  * the file where it was, for what is to be parsed in one: no long file, or a mistake in it; -ENOMEM. */

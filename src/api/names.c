@@ -86,8 +86,8 @@ static int batch_image(struct names_batch *batch, const char *name,
 
 int image_into_batch(struct cairn_store *store, const struct cairn_tree *tree,
 		     const struct cairn_image_options *options, const char *name,
-		     struct names_batch *batch, struct cairn_image_result *ret,
-		     struct cairn_error *err)
+		     struct names_batch *batch, struct object_signature *sig,
+		     struct cairn_image_result *ret, struct cairn_error *err)
 {
 	struct pending file cleanup_pending = PENDING_INIT;
 	struct cairn_image_options to_store = *options;
@@ -113,7 +113,8 @@ int image_into_batch(struct cairn_store *store, const struct cairn_tree *tree,
 	r = cairn_image_write(tree, &to_store, &result, err);
 	if (r < 0)
 		return r;
-	r = store_commit(store, &file, &result.digest, result.size, err);
+	r = sig ? store_commit_signed(store, &file, &result.digest, result.size, sig, err)
+		: store_commit(store, &file, &result.digest, result.size, err);
 	if (r >= 0)
 		r = batch_image(batch, name, &result.digest, err);
 	if (!r && ret)
@@ -131,7 +132,7 @@ int cairn_store_add_image(struct cairn_store *store, const struct cairn_tree *tr
 
 	if (r < 0)
 		return error_errno(err, r, "add an image to %s", store->path);
-	r = image_into_batch(store, tree, options, name, batch, &result, err);
+	r = image_into_batch(store, tree, options, name, batch, NULL, &result, err);
 	if (!r)
 		r = names_batch_commit(batch, err);
 	if (!r && ret)

@@ -41,9 +41,10 @@ int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, enum
 int oci_merge(const struct pull *p, const struct cairn_pull_options *o, struct tree **ret,
 	      struct cairn_error *err);
 
-/* Whether the seals of the image say that the merged image (V1) has @digest, as cairn_oci_verify(). */
+/* Whether the seals of the image say that the merged image (V1) has @digest, as cairn_oci_verify(). @ret: those. */
+struct seal;
 int oci_check_seal(const struct cairn_oci *oci, const struct cairn_digest *digest,
-		   const char *const *certs, size_t nr, struct cairn_error *err);
+		   const char *const *certs, size_t nr, struct seal *ret, struct cairn_error *err);
 
 void oci_context_fini(struct oci_context *c);
 

@@ -8,6 +8,7 @@
 #include "api/api-internal.h"
 #include "api/oci-internal.h"
 #include "oci/pull.h"
+#include "oci/seal.h"
 #include "tar/layer.h"
 
 int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, enum cairn_alg alg,
@@ -98,16 +99,61 @@ static int expect(const struct tree *tree, const struct cairn_image_options *opt
 			 wanted);
 }
 
+/* What the seals of an image were found to say. */
+struct sealed {
+	struct cairn_digest image; /* V1; alg 0: nobody has asked */
+	struct seal seal;
+	struct cairn_digest stream;        /* that keeps them; alg 0: none */
+	struct object_signature signature; /* for the kernel; size 0: none */
+};
+
+static void sealed_fini(struct sealed *s)
+{
+	seal_fini(&s->seal);
+}
+#define cleanup_sealed __attribute__((__cleanup__(sealed_fini)))
+
 /* Seals are about format V1, whatever the image is written in. */
 static int require_seal(const struct cairn_oci *oci, const struct tree *tree, enum cairn_alg alg,
-			const struct cairn_pull_options *o, struct cairn_error *err)
+			const struct cairn_pull_options *o, struct sealed *ret,
+			struct cairn_error *err)
 {
 	const struct cairn_image_options v1 = {
 		.format = CAIRN_FORMAT_V1, .alg = alg, .jobs = o->jobs};
+	const struct seal_entry *e;
 	struct cairn_image_result result;
 	int r = cairn_image_write((const struct cairn_tree *)tree, &v1, &result, err);
 
-	return r < 0 ? r : oci_check_seal(oci, &result.digest, o->certs, o->nr_certs, err);
+	if (r == 0)
+		r = oci_check_seal(oci, &result.digest, o->certs, o->nr_certs, &ret->seal, err);
+	if (r < 0)
+		return r;
+	ret->image = result.digest;
+	e = seal_signed_entry(&ret->seal, &result.digest);
+	if (e)
+		ret->signature =
+			(struct object_signature){.data = e->signature, .size = e->signature_size};
+	return 0;
+}
+
+/* Of what the store has it keeps the seal, so that a mount can ask for it. */
+static int keep_seal(struct sealed *s, struct cairn_store *store,
+		     const struct cairn_pull_result *result, struct names_batch *names,
+		     struct cairn_error *err)
+{
+	if (!s->image.alg || memcmp(&s->image, &result->image.digest, sizeof(s->image)))
+		return 0;
+	return seal_keep(&s->seal, store, &s->image, names, &s->stream, err);
+}
+
+static void tell_seal(const struct sealed *s, struct cairn_pull_result *ret)
+{
+	ret->sealed = s->image.alg != 0;
+	if (!s->signature.size)
+		return;
+	ret->kernel = !s->signature.code             ? CAIRN_KERNEL_SIGNED
+		      : s->signature.code == -ENOKEY ? CAIRN_KERNEL_NO_KEY
+						     : CAIRN_KERNEL_UNSUPPORTED;
 }
 
 /* The image that the layers are, checked, and the documents, with their names into @names. */
@@ -119,6 +165,7 @@ static int add_all(const struct cairn_oci *oci, struct cairn_store *store, const
 		.format = format_of(store, o->format),
 		.jobs = o->jobs,
 	};
+	struct sealed sealed cleanup_sealed = {0};
 	struct tree *tree = NULL;
 	int r = oci_merge(p, o, &tree, err);
 
@@ -128,14 +175,19 @@ static int add_all(const struct cairn_oci *oci, struct cairn_store *store, const
 	if (o->expected)
 		r = expect(tree, &image_options, store->alg, o->expected, err);
 	if (r == 0 && (o->require_seal || o->nr_certs))
-		r = require_seal(oci, tree, store->alg, o, err);
+		r = require_seal(oci, tree, store->alg, o, &sealed, err);
 	if (r == 0)
 		r = image_into_batch(store, tree_to_public(tree), &image_options, o->name, names,
-				     &ret->image, err);
+				     sealed.signature.size ? &sealed.signature : NULL, &ret->image,
+				     err);
 	tree_free(tree);
-	return r < 0 ? r
-		     : pull_documents(p, store, &ret->image.digest, ret->image.format, o->name,
-				      names, err);
+	if (r == 0)
+		r = keep_seal(&sealed, store, ret, names, err);
+	if (r < 0)
+		return r;
+	tell_seal(&sealed, ret);
+	return pull_documents(p, store, &ret->image.digest, ret->image.format,
+			      sealed.stream.alg ? &sealed.stream : NULL, o->name, names, err);
 }
 
 /* Once with what the store knows, and once more without, if what it knows is not complete. */

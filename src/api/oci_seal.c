@@ -48,15 +48,37 @@ static int open_certs(const char *const *certs, size_t nr, struct seal_certs **r
 }
 
 int oci_check_seal(const struct cairn_oci *oci, const struct cairn_digest *digest,
-		   const char *const *certs, size_t nr, struct cairn_error *err)
+		   const char *const *certs, size_t nr, struct seal *ret, struct cairn_error *err)
 {
 	struct seal_certs *trusted cleanup(seal_certs) = NULL;
-	struct seal seal cleanup_seal = {0};
+	struct seal seal;
 	int r = open_certs(certs, nr, &trusted, err);
 
 	if (r == 0)
 		r = seal_collect(oci->image, &seal, err);
-	return r < 0 ? r : seal_verify(&seal, oci->image, digest, trusted, err);
+	if (r < 0)
+		return r;
+	r = seal_verify(&seal, oci->image, digest, trusted, err);
+	if (r < 0)
+		seal_fini(&seal);
+	else
+		*ret = seal;
+	return r;
+}
+
+int cairn_store_check_seal(const struct cairn_store *store, const struct cairn_digest *digest,
+			   const char *const *certs, size_t nr, int *ret_signed,
+			   struct cairn_error *err)
+{
+	struct seal_certs *trusted cleanup(seal_certs) = NULL;
+	bool is_signed = false;
+	int r = open_certs(certs, nr, &trusted, err);
+
+	if (r == 0)
+		r = seal_check_kept(store, digest, trusted, &is_signed, err);
+	if (r == 0 && ret_signed)
+		*ret_signed = is_signed;
+	return r;
 }
 
 int cairn_oci_verify(struct cairn_oci *oci, enum cairn_alg alg, const char *const *certs, size_t nr,

@@ -58,9 +58,10 @@ void pull_fini(struct pull *p);
 
 /* Puts config and manifest into the store as split streams with their names, and lets the reference @tag (NULL:
  * none) of streams/refs/oci name the manifest. @image_digest, @format: the merged image that the config then
- * refers to. The names go to @names. */
+ * refers to. @seal: the stream of its seal that the manifest refers to; NULL: none. The names go to @names. */
 int pull_documents(const struct pull *p, struct cairn_store *store,
-		   const struct cairn_digest *image_digest, int format, const char *tag,
-		   struct names_batch *names, struct cairn_error *err);
+		   const struct cairn_digest *image_digest, int format,
+		   const struct cairn_digest *seal, const char *tag, struct names_batch *names,
+		   struct cairn_error *err);
 
 #endif

@@ -3,7 +3,8 @@
  * Manifest and config in a store: split streams whose only part is the JSON, an object even when it is small.
  *
  *	oci-config-DIGEST	names: each diff_id → its layer; composefs.image, composefs.image.v1 → the image
- *	oci-manifest-DIGEST	names: config:DIGEST → the config; each diff_id → its layer
+ *	oci-manifest-DIGEST	names: config:DIGEST → the config; each diff_id → its layer; cairn.seal → its seal, if
+ *				that was asked for (seal_store.c)
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,19 +34,27 @@ static int put_object(struct cairn_store *store, const void *data, size_t size,
 	return MIN(r, 0);
 }
 
+int store_put_stream(struct cairn_store *store, struct splitwriter *w, struct cairn_digest *ret,
+		     struct cairn_error *err)
+{
+	struct buf file cleanup_buf = BUF_INIT(SIZE_MAX / 4);
+
+	if (splitwriter_finish(w, collect, &file) < 0)
+		return error_errno(err, -ENOMEM, "split stream");
+	return put_object(store, file.data, file.len, ret, err);
+}
+
 /* Writes the split stream that @w holds the names of, of the document @bytes. Frees @w. */
 static int put_stream(struct cairn_store *store, struct splitwriter *w, const struct buf *bytes,
 		      struct cairn_digest *ret, struct cairn_error *err)
 {
-	struct buf file cleanup_buf = BUF_INIT(SIZE_MAX / 4);
 	struct cairn_digest id;
 	int r = put_object(store, bytes->data, bytes->len, &id, err);
 
-	if (r == 0 && (splitwriter_external(w, &id, bytes->len) < 0 ||
-		       splitwriter_finish(w, collect, &file) < 0))
+	if (r == 0 && splitwriter_external(w, &id, bytes->len) < 0)
 		r = error_errno(err, -ENOMEM, "split stream");
 	if (r == 0)
-		r = put_object(store, file.data, file.len, ret, err);
+		r = store_put_stream(store, w, ret, err);
 	splitwriter_free(w);
 	return r;
 }
@@ -88,8 +97,8 @@ static int put_config(const struct pull *p, struct cairn_store *store,
 }
 
 static int put_manifest(const struct pull *p, struct cairn_store *store,
-			const struct cairn_digest *config, struct cairn_digest *ret,
-			struct cairn_error *err)
+			const struct cairn_digest *config, const struct cairn_digest *seal,
+			struct cairn_digest *ret, struct cairn_error *err)
 {
 	char name[NAME_MAX_LEN];
 	struct splitwriter *w;
@@ -101,6 +110,8 @@ static int put_manifest(const struct pull *p, struct cairn_store *store,
 	r = splitwriter_named(w, name, config);
 	if (r == 0)
 		r = name_layers(p, w);
+	if (r == 0 && seal)
+		r = splitwriter_named(w, "cairn.seal", seal);
 	if (r < 0) {
 		splitwriter_free(w);
 		return error_errno(err, r, "manifest");
@@ -119,15 +130,16 @@ static int set_tag(struct names_batch *names, const char *tag, const char *entry
 }
 
 int pull_documents(const struct pull *p, struct cairn_store *store,
-		   const struct cairn_digest *image_digest, int format, const char *tag,
-		   struct names_batch *names, struct cairn_error *err)
+		   const struct cairn_digest *image_digest, int format,
+		   const struct cairn_digest *seal, const char *tag, struct names_batch *names,
+		   struct cairn_error *err)
 {
 	struct cairn_digest config, manifest;
 	char name[NAME_MAX_LEN];
 	int r = put_config(p, store, image_digest, format, &config, err);
 
 	if (r == 0)
-		r = put_manifest(p, store, &config, &manifest, err);
+		r = put_manifest(p, store, &config, seal, &manifest, err);
 	if (r < 0)
 		return r;
 	snprintf(name, sizeof(name), "oci-config-%s", p->image->manifest->config.digest);

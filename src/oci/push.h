@@ -30,6 +30,11 @@ int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_e
 int store_read_stream(const struct cairn_store *store, const char *name, size_t max,
 		      struct buf *ret, struct cairn_error *err);
 
+/* Writes what was given to @w as a split stream. It is durable with the store. */
+struct splitwriter;
+int store_put_stream(struct cairn_store *store, struct splitwriter *w, struct cairn_digest *ret,
+		     struct cairn_error *err);
+
 /* The file with a blob that was kept. Returns a descriptor or -ENOENT. */
 int store_open_blob(const struct cairn_store *store, const char *digest, struct cairn_error *err);
 

@@ -86,4 +86,21 @@ int seal_verify(const struct seal *seal, const struct oci_image *image,
 		const struct cairn_digest *merged, const struct seal_certs *certs,
 		struct cairn_error *err);
 
+/* --- kept in a store --------------------------------------------------------------------------- */
+
+struct names_batch;
+
+/* Keeps what @seal, which was verified, says of the image @image: a split stream *@ret, and its name in @names. */
+int seal_keep(const struct seal *seal, struct cairn_store *store, const struct cairn_digest *image,
+	      struct names_batch *names, struct cairn_digest *ret, struct cairn_error *err);
+
+/* The first entry with a signature over the digest @image; NULL: none. */
+const struct seal_entry *seal_signed_entry(const struct seal *seal,
+					   const struct cairn_digest *image);
+
+/* Whether the store keeps a seal of the image @image; with @certs it must be signed by one of them. Returns 0 and
+ * whether it is signed at all; -ENODATA (DIGEST): there is none; -EKEYREJECTED (DIGEST). */
+int seal_check_kept(const struct cairn_store *store, const struct cairn_digest *image,
+		    const struct seal_certs *certs, bool *ret_signed, struct cairn_error *err);
+
 #endif

@@ -36,16 +36,18 @@ static int failed(struct cairn_error *err, int code, const char *verb, const cha
 	return error_errno(err, code, "%s object %s", verb, path);
 }
 
-static int enable_verity(const struct cairn_store *s, int fd)
+static int enable_verity(const struct cairn_store *s, int fd, const struct object_signature *sig)
 {
 	struct timespec pause = {.tv_nsec = BUSY_FIRST_NS};
 	int r;
 
-	for (int i = 0; (r = verity_enable(fd, s->alg)) == -ETXTBSY && i < BUSY_ATTEMPTS; i++) {
+	for (int i = 0;; i++) {
+		r = verity_enable_signed(fd, s->alg, sig ? sig->data : NULL, sig ? sig->size : 0);
+		if (r != -ETXTBSY || i == BUSY_ATTEMPTS)
+			return r;
 		(void)nanosleep(&pause, NULL);
 		pause.tv_nsec *= 2;
 	}
-	return r;
 }
 
 /* What is filled without having been made is made as by store_init(). */
@@ -143,7 +145,8 @@ int store_begin(struct cairn_store *s, struct cairn_error *err)
 	s->set_mode = (st.st_mode & 07777) != OBJECT_MODE;
 
 	/* Only trying tells: an ext4 with blocks of 1 KiB has the call and the feature, and refuses. */
-	s->verity = verity_supported(s->objects) && !pending_seal(&p) && !enable_verity(s, p.fd);
+	s->verity =
+		verity_supported(s->objects) && !pending_seal(&p) && !enable_verity(s, p.fd, NULL);
 	if (s->secure && !s->verity)
 		return error_set(
 			err, -EOPNOTSUPP, CAIRN_ERROR_UNSUPPORTED,
@@ -259,8 +262,8 @@ static int seal(const struct cairn_store *s, struct pending *p, const struct cai
 
 	r = pending_seal(p);
 	if (!r)
-		r = enable_verity(s, p->fd);
-	if (!r)
+		r = enable_verity(s, p->fd, NULL);
+	if (!r || r == -EEXIST) /* with a signature, already */
 		r = verity_measure(p->fd, &measured);
 	if (r < 0)
 		return failed(err, r, "enable fs-verity of", path);
@@ -321,6 +324,48 @@ int store_replace(struct cairn_store *s, struct pending *p, const struct cairn_d
 	if (!r)
 		r = pending_replace(p, path);
 	return r < 0 ? failed(err, r, "publish", path) : 0;
+}
+
+static bool object_is_signed(const struct cairn_store *s, const char *path)
+{
+	cleanup_fd int fd = openat(s->objects, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+
+	return fd >= 0 && verity_is_signed(fd);
+}
+
+int store_commit_signed(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+			uint64_t size, struct object_signature *sig, struct cairn_error *err)
+{
+	char path[OBJECT_PATH_MAX];
+	int r;
+
+	sig->code = -EOPNOTSUPP;
+	if (!s->verity || !verity_checks_signatures())
+		return store_commit(s, p, digest, size, err);
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	r = has_own(s, digest, size, err);
+	if (r < 0)
+		return r;
+	if (r && object_is_signed(s, path)) {
+		sig->code = 0;
+		pending_discard(p);
+		return 0;
+	}
+	if (s->set_mode && fchmod(p->fd, OBJECT_MODE) < 0)
+		return failed(err, -errno, "set the mode of", path);
+	r = pending_seal(p);
+	if (r < 0)
+		return failed(err, r, "enable fs-verity of", path);
+	sig->code = enable_verity(s, p->fd, sig);
+	if (sig->code == -EKEYREJECTED || sig->code == -EBADMSG)
+		return error_set(err, -EKEYREJECTED, CAIRN_ERROR_DIGEST,
+				 "object %s: the kernel refuses its signature", path);
+	if (sig->code == -ENOKEY)
+		return store_commit(s, p, digest, size, err);
+	if (sig->code < 0)
+		return failed(err, sig->code, "enable fs-verity, with a signature, of", path);
+	/* One without signature cannot get it any more. */
+	return store_replace(s, p, digest, err);
 }
 
 int store_link(struct cairn_store *s, const char *from, const struct cairn_digest *digest)

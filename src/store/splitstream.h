@@ -21,6 +21,7 @@
 #define SPLITSTREAM_CONFIG   UINT64_C(0x67666e6f6369636f) /* "ociconfg" */
 #define SPLITSTREAM_MANIFEST UINT64_C(0x66696e616d69636f) /* "ocimanif" */
 #define SPLITSTREAM_BLOB     UINT64_C(0x626f6c625f69636f) /* "oci_blob" */
+#define SPLITSTREAM_SEAL     UINT64_C(0x6c6165735f69636f) /* "oci_seal", ours */
 
 #define SPLITSTREAM_IDS_MAX   (1u << 24)  /* ids in a table: the entries of the largest image */
 #define SPLITSTREAM_NAMED_MAX (16u << 20) /* bytes of all names with their numbers */

@@ -131,6 +131,19 @@ int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn
 int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
 		 uint64_t size, struct cairn_error *err);
 
+/* A signature for the kernel (sys/verity.h). */
+struct object_signature {
+	const void *data;
+	size_t size;
+	int code; /* what became of it: 0, the kernel has it; -ENOKEY: its keyring has no certificate for it;
+		   * -EOPNOTSUPP: the kernel or the file system does not check signatures */
+};
+
+/* store_commit() with a signature, if the kernel checks such: an object that is there without one is replaced.
+ * Returns as store_commit(); -EKEYREJECTED (DIGEST): the kernel has the certificate, and the signature is wrong. */
+int store_commit_signed(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+			uint64_t size, struct object_signature *sig, struct cairn_error *err);
+
 /* Gives a pending file, whose content has @digest, the name of the object in place of what has it. Takes @p
  * over as store_commit() does. Returns 0 or a negative errno. */
 int store_replace(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,

@@ -4,6 +4,7 @@
  *
  *	FS_IOC_ENABLE_VERITY, FS_IOC_MEASURE_VERITY	5.4	ENOTTY: the file system has no such
  *		call; EOPNOTSUPP: it has, but the feature is off there or in the kernel
+ *		with a signature: what is in the keyring .fs-verity checks it, if the kernel was built so
  *	FS_IOC_READ_VERITY_METADATA			5.12	missing: block size and salt unknown;
  *		they are in the digest, so a comparison is as good
  */
@@ -13,6 +14,7 @@
 #include <linux/fsverity.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #define BLOCK_SIZE     4096
 #define LOG_BLOCK_SIZE 12
@@ -28,10 +30,17 @@ static int verity_errno(void)
 
 int verity_enable(int fd, enum cairn_alg alg)
 {
+	return verity_enable_signed(fd, alg, NULL, 0);
+}
+
+int verity_enable_signed(int fd, enum cairn_alg alg, const void *signature, size_t size)
+{
 	struct fsverity_enable_arg arg = {
 		.version = 1,
 		.hash_algorithm = alg,
 		.block_size = BLOCK_SIZE,
+		.sig_size = (uint32_t)size,
+		.sig_ptr = (uintptr_t)signature,
 	};
 	int r;
 
@@ -39,6 +48,23 @@ int verity_enable(int fd, enum cairn_alg alg)
 		r = ioctl(fd, FS_IOC_ENABLE_VERITY, &arg);
 	} while (r < 0 && errno == EINTR);
 	return r < 0 ? verity_errno() : 0;
+}
+
+bool verity_checks_signatures(void)
+{
+	return access("/proc/sys/fs/verity/require_signatures", F_OK) == 0;
+}
+
+bool verity_is_signed(int fd)
+{
+	char first;
+	struct fsverity_read_metadata_arg arg = {
+		.metadata_type = FS_VERITY_METADATA_TYPE_SIGNATURE,
+		.length = sizeof(first),
+		.buf_ptr = (uintptr_t)&first,
+	};
+
+	return ioctl(fd, FS_IOC_READ_VERITY_METADATA, &arg) > 0;
 }
 
 /* The file's own parameters, where the kernel tells them. */

@@ -3,6 +3,9 @@
 #ifndef SYS_VERITY_H
 #define SYS_VERITY_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include <cairn/digest.h>
 
 #include "base/macro.h"
@@ -14,6 +17,17 @@
  * system's blocks are smaller than 4096 bytes and the kernel is too old for that; or another negative
  * errno. */
 int verity_enable(int fd, enum cairn_alg alg);
+
+/* The same with a signature over the digest that the file will have: PKCS#7, DER, detached. The kernel checks it with the
+ * certificates of its keyring .fs-verity, now and whenever the file is opened. @size 0: none. Also returns
+ * -ENOKEY: none of its certificates is the signer's; -EKEYREJECTED, -EBADMSG: it is not right. */
+int verity_enable_signed(int fd, enum cairn_alg alg, const void *signature, size_t size);
+
+/* Whether this kernel checks such signatures at all; one that does not keeps them unread. */
+bool verity_checks_signatures(void);
+
+/* Whether the file open at @fd has one. Kernels before 5.12 do not tell. */
+bool verity_is_signed(int fd);
 
 /* The digest that the kernel enforces for the file open at @fd.
  * Returns 0; -ENODATA: fs-verity is not on; -EOPNOTSUPP: the kernel or the file system has none;

@@ -112,6 +112,8 @@ Help of one command; it is also said by `cairn help`.
         --backend HOW       how it is mounted; default: what keeps the promise best
         --require STATE     refuse to mount when it would be weaker
         --verify            verify all contents now, where the kernel will not
+        --require-seal      only what was sealed when it was pulled
+        --seal-cert FILE    and the seal be signed with this certificate
         --no-check          do not check an image that no digest pins
     -j, --jobs N            threads for verifying
     -f, --foreground        if a process serves it: do not return before it is unmounted

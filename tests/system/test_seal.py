@@ -142,6 +142,38 @@ def test_pull(layout, keys, tmp_path):
                                        status=3)
 
 
+def spec(store, *options, status=0):
+    result = run('cairn', 'mount', '--spec', '--store', store, *options)
+    assert result.returncode == status, result
+    return result.stderr.decode()
+
+
+def test_mount(layout, keys, tmp_path):
+    """What the store keeps of a seal is asked for when an image is mounted."""
+    (key, cert), other, store = keys['ours'], keys['theirs'][1], tmp_path / 's'
+    pull(store, f'{layout}:plain', '--name', 'x')
+    assert 'the store has no seal of it' in spec(store, '--require-seal', 'x', status=3)
+    pull(store, f'{layout}:inline-sealed', '--name', 'x', '--require-seal')
+    spec(store, '--require-seal', 'x')
+    assert 'the seal is not signed' in spec(store, '--seal-cert', cert, 'x', status=3)
+
+    cairn('seal', '--key', key, '--cert', cert, f'{layout}:plain')
+    pulled = pull(store, f'{layout}:plain', '--name', 'x', '--seal-cert', cert)
+    assert pulled['sealed'] and pulled['kernel_signature'] in ('unsupported', 'no key')
+    pull(store, f'{layout}:inline-sealed', '--name', 'y', '--require-seal')  # says less, and changes nothing
+    run('cairn', 'untag', '--store', store, 'y')
+    run('cairn', 'gc', '--store', store, '-q')
+    assert run('cairn', 'fsck', '-q', '--store', store).returncode == 0
+    spec(store, '--seal-cert', cert, 'x')
+    spec(store, '--seal-cert', cert, SEALED)
+    assert 'does not verify' in spec(store, '--seal-cert', other, 'x', status=3)
+    image = f'{store}/objects/{SEALED[:2]}/{SEALED[2:]}'
+    assert 'is a file' in spec(store, '--require-seal', image, status=2)
+    # A seal is about format 1.
+    pull(store, f'{layout}:plain', '--name', 'v0', '--seal-cert', cert, '--format', '0')
+    assert 'the store has no seal of it' in spec(store, '--require-seal', 'v0', status=3)
+
+
 @pytest.mark.skipif(not shutil.which('skopeo'), reason='no skopeo')
 def test_registry(layout, keys, tmp_path):
     """Through Debian's registry, which knows nothing of referrers: they are listed under a tag."""
