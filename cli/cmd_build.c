@@ -2,7 +2,6 @@
 /* cairn build: an image, and the store with the contents, in one reading of the source. */
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
 
 #include "cmd.h"
 #include "place.h"
@@ -43,14 +42,6 @@ struct report {
 	struct cairn_scan_result scan;
 	double seconds;
 };
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static int open_store(const struct args *a, struct cairn_store **ret)
 {
@@ -201,7 +192,7 @@ static int run(const struct command *self, int argc, char **argv)
 	struct cairn_tree *tree cleanup_tree = NULL;
 	struct report report = {0};
 	struct opt_list stores = {0};
-	const double start = now();
+	const double start = seconds_now();
 	unsigned int alg;
 	int status;
 
@@ -240,7 +231,7 @@ static int run(const struct command *self, int argc, char **argv)
 		status = write_image(&a, &source, tree, store, alg, &report.image);
 	if (status != EXIT_DONE)
 		return status;
-	report.seconds = now() - start;
+	report.seconds = seconds_now() - start;
 	report_row(&a, &source, &report);
 	return EXIT_DONE;
 }

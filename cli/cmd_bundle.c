@@ -154,15 +154,17 @@ static void put_config(struct out *o, const struct args *a, const char *const *c
 
 static int write_config(int dir, const struct args *a, const char *const *command, size_t nr)
 {
+	char buffer[4096];
 	struct out o = {.fd = openat(dir, "config.json",
-				     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)};
+				     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644),
+			.size = sizeof(buffer),
+			.data = buffer};
 	int r;
 
 	if (o.fd < 0)
 		return -errno;
 	put_config(&o, a, command, nr);
 	r = out_flush(&o);
-	free(o.data);
 	close(o.fd);
 	if (r < 0)
 		(void)unlinkat(dir, "config.json", 0);

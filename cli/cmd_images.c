@@ -15,6 +15,25 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
+/* Opens the store and prints a row for each thing that @rows finds there. */
+static int list(const struct command *self, int argc, char **argv,
+		int (*rows)(struct cairn_store *store, int *status, struct cairn_error *err))
+{
+	struct args a = {0};
+	struct cairn_store *store cleanup_store = NULL;
+	struct cairn_error err = {0};
+	int status, r;
+
+	if (opt_parse(self, argc, argv, &a) < 0)
+		return EXIT_USAGE;
+	out_json = a.json;
+	status = store_place_open(a.store, CAIRN_STORE_READ_ONLY, &store);
+	if (status != EXIT_DONE)
+		return status;
+	r = rows(store, &status, &err);
+	return r < 0 ? talk_error(r, &err, NULL) : status;
+}
+
 /* --- images ---------------------------------------------------------------------------------- */
 
 static int image_row(void *arg, const struct cairn_store_image *image)
@@ -40,21 +59,14 @@ static int image_row(void *arg, const struct cairn_store_image *image)
 	return out_result.error;
 }
 
+static int images(struct cairn_store *store, int *status, struct cairn_error *err)
+{
+	return cairn_store_images(store, image_row, status, err);
+}
+
 static int run_images(const struct command *self, int argc, char **argv)
 {
-	struct args a = {0};
-	struct cairn_store *store cleanup_store = NULL;
-	struct cairn_error err = {0};
-	int status, r;
-
-	if (opt_parse(self, argc, argv, &a) < 0)
-		return EXIT_USAGE;
-	out_json = a.json;
-	status = store_place_open(a.store, CAIRN_STORE_READ_ONLY, &store);
-	if (status != EXIT_DONE)
-		return status;
-	r = cairn_store_images(store, image_row, &status, &err);
-	return r < 0 ? talk_error(r, &err, NULL) : status;
+	return list(self, argc, argv, images);
 }
 
 const struct command cmd_images = {
@@ -88,21 +100,14 @@ static int ref_row(void *arg, const struct cairn_store_ref *ref)
 	return out_result.error;
 }
 
+static int refs(struct cairn_store *store, int *status, struct cairn_error *err)
+{
+	return cairn_store_refs(store, ref_row, status, err);
+}
+
 static int run_refs(const struct command *self, int argc, char **argv)
 {
-	struct args a = {0};
-	struct cairn_store *store cleanup_store = NULL;
-	struct cairn_error err = {0};
-	int status, r;
-
-	if (opt_parse(self, argc, argv, &a) < 0)
-		return EXIT_USAGE;
-	out_json = a.json;
-	status = store_place_open(a.store, CAIRN_STORE_READ_ONLY, &store);
-	if (status != EXIT_DONE)
-		return status;
-	r = cairn_store_refs(store, ref_row, &status, &err);
-	return r < 0 ? talk_error(r, &err, NULL) : status;
+	return list(self, argc, argv, refs);
 }
 
 const struct command cmd_refs = {

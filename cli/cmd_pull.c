@@ -2,7 +2,6 @@
 /* cairn pull: container images from registries, layouts and archives into a store. */
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "cmd.h"
 #include "layers.h"
@@ -45,14 +44,6 @@ static const struct opt opts[] = {
 	OPT_JSON(struct args, json),
 	OPT_END,
 };
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 /* Who asked for a seal must not believe more than is true. */
 static void tell_kernel(const char *name, int kernel)
@@ -145,7 +136,7 @@ static int pull_one(const struct args *a, const char *reference, const char *pla
 	struct cairn_pull_result result;
 	struct cairn_oci_info info;
 	struct cairn_error err = {0};
-	const double start = now();
+	const double start = seconds_now();
 	struct board board;
 	int status = registry_options(&a->registry, platform, &options), r;
 
@@ -166,7 +157,7 @@ static int pull_one(const struct args *a, const char *reference, const char *pla
 	if (r < 0)
 		return talk_error(r, &err, err.kind == CAIRN_ERROR_USAGE ? NULL : reference);
 	cairn_oci_info(oci, &info);
-	report(a, &info, name, &result, now() - start);
+	report(a, &info, name, &result, seconds_now() - start);
 	return EXIT_DONE;
 }
 

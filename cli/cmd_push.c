@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /* cairn push, cairn oci export: container images out of a store, to a registry or a layout. */
 #include <errno.h>
-#include <time.h>
 
 #include "cmd.h"
 #include "place.h"
@@ -39,14 +38,6 @@ static const struct opt opts_export[] = {
 	OPT_END,
 };
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 static void report(const struct args *a, const char *name, const char *reference,
 		   const struct cairn_push_result *r, double seconds)
 {
@@ -77,7 +68,7 @@ static int send(const struct command *self, int argc, char **argv, bool layouts_
 	struct cairn_push_result result;
 	struct cairn_error err = {0};
 	struct busy busy;
-	double start = now();
+	double start = seconds_now();
 	int status, r;
 
 	if (opt_parse(self, argc, argv, &a) < 0)
@@ -97,7 +88,7 @@ static int send(const struct command *self, int argc, char **argv, bool layouts_
 	interrupt_release();
 	if (r < 0)
 		return talk_error(r, &err, NULL);
-	report(&a, argv[1], argv[2], &result, now() - start);
+	report(&a, argv[1], argv[2], &result, seconds_now() - start);
 	return EXIT_DONE;
 }
 

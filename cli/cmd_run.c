@@ -127,6 +127,14 @@ static int parse(struct args *a, struct run *r)
 	return status;
 }
 
+static void release(struct run *r)
+{
+	for (unsigned int i = 0; i < r->nr_binds; i++)
+		free(r->binds[i].from);
+}
+
+#define cleanup_run __attribute__((__cleanup__(release)))
+
 static int run(const struct command *self, int argc, char **argv)
 {
 	static char shell[] = "/bin/sh";
@@ -134,7 +142,7 @@ static int run(const struct command *self, int argc, char **argv)
 	char *environment[ENVIRONMENT_MAX];
 	struct args a = {0};
 	struct mount_request request cleanup_request = MOUNT_REQUEST_INIT;
-	struct run r = {.request = &request, .proc = -1, .environment = environment};
+	struct run r cleanup_run = {.request = &request, .proc = -1, .environment = environment};
 	int nr = opt_parse(self, argc, argv, &a);
 
 	if (nr < 0 || mount_request_open(&request, &a.wishes, argv[1]) != EXIT_DONE ||

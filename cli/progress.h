@@ -32,6 +32,9 @@ struct progress_terminal {
 /* Standard error; cancelled by what interrupt_hold() catches. */
 extern const struct progress_terminal progress_stderr;
 
+/* Seconds of its clock. */
+double seconds_now(void);
+
 struct progress {
 	const struct progress_terminal *terminal;
 	const char *verb;     /* "reading" */

@@ -41,7 +41,6 @@ struct run {
 
 	bool user;    /* in a user namespace */
 	pid_t server; /* 0: none */
-	int old_root; /* O_PATH: the machine's */
 	int proc; /* a /proc of the new process namespace, attached nowhere; -1: none can be made */
 };
 

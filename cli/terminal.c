@@ -22,6 +22,11 @@ static uint64_t now(void *arg)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+double seconds_now(void)
+{
+	return (double)now(NULL) / 1e9;
+}
+
 /* A job in the background draws nothing; it may come to the foreground later. */
 static bool visible(void *arg)
 {

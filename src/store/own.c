@@ -7,6 +7,7 @@
 
 #include "store/store.h"
 #include "sys/dir.h"
+#include "sys/io.h"
 
 #define OWN "cairn"
 
@@ -27,4 +28,19 @@ int store_own_dir(const struct cairn_store *s, const char *sub, unsigned int mod
 	if (mode && mkdirat(own, sub, mode) < 0 && errno != EEXIST)
 		return -errno;
 	return open_directory(own, sub);
+}
+
+int store_own_write(const struct cairn_store *s, const char *name, const void *data, size_t len)
+{
+	struct pending p cleanup_pending = PENDING_INIT;
+	cleanup_fd int folder = store_own_dir(s, NULL, 0755);
+	int r = folder < 0 ? folder : pending_open(folder, ".tmp-", 0644, &p);
+
+	if (!r)
+		r = write_all(p.fd, data, len);
+	if (!r && fsync(p.fd) < 0)
+		r = -errno;
+	if (!r)
+		r = pending_replace(&p, name);
+	return !r && fsync(folder) < 0 ? -errno : r;
 }

@@ -164,8 +164,6 @@ int store_set_parents(struct cairn_store *s, const char *const *lines, size_t nr
 		      struct cairn_error *err)
 {
 	cleanup_buf struct buf text = BUF_INIT(PARENTS_SIZE - 1);
-	cleanup_pending struct pending p = PENDING_INIT;
-	cleanup_fd int folder = -1;
 	int r = 0;
 
 	if (s->bare)
@@ -181,15 +179,6 @@ int store_set_parents(struct cairn_store *s, const char *const *lines, size_t nr
 	}
 	if (r < 0)
 		return error_errno(err, r, "%s: list of parents", s->path);
-	folder = store_own_dir(s, NULL, 0755);
-	r = folder < 0 ? folder : pending_open(folder, ".tmp-", 0644, &p);
-	if (!r)
-		r = write_all(p.fd, text.data, text.len);
-	if (!r && fsync(p.fd) < 0)
-		r = -errno;
-	if (!r)
-		r = pending_replace(&p, "parents");
-	if (!r && fsync(folder) < 0)
-		r = -errno;
+	r = store_own_write(s, "parents", text.data, text.len);
 	return r < 0 ? error_errno(err, r, "write %s/" PARENTS_FILE, s->path) : 0;
 }

@@ -74,6 +74,9 @@ void store_info(const struct cairn_store *s, struct cairn_store_info *ret);
  * descriptor; -ENOENT: it is not there, or the store is a bare one, which has none. */
 int store_own_dir(const struct cairn_store *s, const char *sub, unsigned int mode);
 
+/* Writes the file @name in it, whole or not at all, and durably. */
+int store_own_write(const struct cairn_store *s, const char *name, const void *data, size_t len);
+
 /* Reads meta.json, if there is one, into @s. */
 int store_read_meta(struct cairn_store *s, struct cairn_error *err);
 

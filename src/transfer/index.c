@@ -71,9 +71,7 @@ int index_print(const struct cairn_store *s, struct buf *to, uint64_t *ret_nr,
 
 int index_write(struct cairn_store *s, uint64_t *ret_nr, struct cairn_error *err)
 {
-	cleanup_pending struct pending p = PENDING_INIT;
 	cleanup_buf struct buf text = BUF_INIT(INDEX_SIZE_MAX);
-	cleanup_fd int folder = -1;
 	int r;
 
 	if (s->bare)
@@ -82,16 +80,7 @@ int index_write(struct cairn_store *s, uint64_t *ret_nr, struct cairn_error *err
 	r = index_print(s, &text, ret_nr, err);
 	if (r < 0)
 		return r;
-	folder = store_own_dir(s, NULL, 0755);
-	r = folder < 0 ? folder : pending_open(folder, ".tmp-", 0644, &p);
-	if (!r)
-		r = write_all(p.fd, text.data, text.len);
-	if (!r && fsync(p.fd) < 0)
-		r = -errno;
-	if (!r)
-		r = pending_replace(&p, "index");
-	if (!r && fsync(folder) < 0)
-		r = -errno;
+	r = store_own_write(s, "index", text.data, text.len);
 	return r < 0 ? error_errno(err, r, "write %s/" INDEX_FILE, s->path) : 0;
 }
 

@@ -13,6 +13,8 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 BUILD = os.environ.get('CAIRN_BUILD') or os.path.join(SOURCE, 'build')
 GOLDEN = os.path.join(SOURCE, 'tests', 'golden')
 ROOM = {'cairn': 'cli'}
+# The leak sanitiser cannot work in a process that is traced. The name of the trace follows.
+STRACE = ['strace', '-E', 'ASAN_OPTIONS=abort_on_error=1:detect_leaks=0', '-f', '-o']
 
 
 def program(name):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
-from programs import program, run  # noqa: E402
+from programs import STRACE, program, run  # noqa: E402
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='not root')
 
@@ -55,7 +55,7 @@ def test_unchanged(folder):
 def test_no_file_is_opened(folder):
     build(folder)
     trace = folder / 'trace'
-    done = subprocess.run(['strace', '-f', '-e', 'trace=openat,open,openat2', '-o', trace, program('cairn'), 'build',
+    done = subprocess.run([*STRACE, trace, '-e', 'trace=openat,open,openat2', program('cairn'), 'build',
                            'tree', '-o', 'image', '--store', 'store'], cwd=folder, capture_output=True, check=False)
     assert done.returncode == 0, done
     opened = [line for line in trace.read_text().split('\n') if 'O_NOATIME' in line or '"39"' in line]

@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import refimage  # noqa: E402
 from faults import Faults  # noqa: E402
-from programs import GOLDEN, program, run  # noqa: E402
+from programs import GOLDEN, STRACE, program, run  # noqa: E402
 from registry import Layout, Registry, sha256, tar  # noqa: E402
 
 ENV = {'HOME': '/nonexistent', 'XDG_RUNTIME_DIR': '/nonexistent', 'CONTAINERS_REGISTRIES_CONF': '/dev/null'}
@@ -117,7 +117,7 @@ def test_waits_for_the_disk(tmp_path):
     for name, seed in (('a', 1), ('b', 2)):
         layout.name(layout.image(random_layers(seed, nr=5, files=10)), name)
     pull(tmp_path / 's', f'oci:{layout.path}:a', '--profile', 'runtime')
-    subprocess.run(['strace', '-f', '-o', tmp_path / 'log', '-e', 'trace=fsync,syncfs,symlinkat', program('cairn'), 'pull',
+    subprocess.run([*STRACE, tmp_path / 'log', '-e', 'trace=fsync,syncfs,symlinkat', program('cairn'), 'pull',
                     '--store', tmp_path / 's', '--profile', 'runtime', f'oci:{layout.path}:b'], check=True, env={**os.environ, **ENV})
     calls = [line.split()[1].split('(')[0] for line in open(tmp_path / 'log') if 'sync' in line or 'symlinkat' in line]
     names = [line for line in open(tmp_path / 'log') if 'symlinkat' in line]

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import mounting as m  # noqa: E402
-from programs import program, run  # noqa: E402
+from programs import STRACE, program, run  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
 
@@ -176,7 +176,7 @@ def test_a_memory_of_others_is_not_believed():
 def held_at(call, *args):
     """A `cairn mount` that waits a second before @call."""
     return subprocess.Popen(
-        ['strace', '-f', '-o', 'trace', '-e', f'trace={call}', '-e', f'inject={call}:delay_enter=1500000:when=1',
+        [*STRACE, 'trace', '-e', f'trace={call}', '-e', f'inject={call}:delay_enter=1500000:when=1',
          program('cairn'), 'mount', 'image', 'mnt', '--store', 'store', '-o', 'noverity', *args],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 

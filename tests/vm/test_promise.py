@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import mounting as m  # noqa: E402
-from programs import program, run  # noqa: E402
+from programs import STRACE, program, run  # noqa: E402
 
 DISKS = {name: os.environ[name] for name in ('SCRATCH', 'SCRATCH_BTRFS') if name in os.environ}
 pytestmark = pytest.mark.skipif(not DISKS, reason='no $SCRATCH: for tests/lib/guest.py')
@@ -141,7 +141,7 @@ def test_digest():
     os.makedirs('evil/tree')
     cairn('build', '-q', 'evil', '-o', 'evil.cfs', '--store', 'store')
     process = subprocess.Popen(
-        ['strace', '-f', '-o', 'trace', '-e', 'trace=fsmount', '-e', 'inject=fsmount:delay_enter=2000000:when=1',
+        [*STRACE, 'trace', '-e', 'trace=fsmount', '-e', 'inject=fsmount:delay_enter=2000000:when=1',
          program('cairn'), 'mount', 'image', 'mnt', '-s', 'store', '-o', f'digest={digest}'])
     while not os.path.exists('trace') or not os.path.getsize('trace'):
         time.sleep(0.05)
