@@ -221,16 +221,24 @@ struct cairn_push_result {
 	int changed;   /* 1: it is another one than in the store, for a layer is compressed anew */
 	size_t layers; /* of them … */
 	size_t kept, made;   /* … went out as they came or were there; were compressed anew */
+	size_t mounted;      /* of those kept: the registry took them from another repository */
 	uint64_t sent_bytes; /* of layers */
+};
+
+struct cairn_push_options {
+	int level;         /* of zstd for layers that are compressed anew, 1 to 19; 0: 3 */
+	unsigned int jobs; /* layers at once; 0: 1 */
 };
 
 /* Sends the container image @name of @store (its tag, or the digest of its manifest) to @reference: a registry
  * or an OCI layout. Layers go out as they came if they were kept (keep_blobs), were plain, or are there
- * already; others are compressed as zstd:chunked with @level (0: 3): then their digests are others, their
- * diff_ids the same. Returns 0; -ENOENT: no such image, or a layer is missing; -EACCES; … */
+ * already; or the registry takes them from another repository of it, which is asked for where an image of the store
+ * with the same layer has the name of such a one as its own. Others are compressed as zstd:chunked: then their digests
+ * are others, their diff_ids the same. Returns 0; -ENOENT: no such image, or a layer is missing; -EACCES; … */
 CAIRN_API int cairn_oci_push(struct cairn_store *store, const char *name, const char *reference,
-			     const struct cairn_oci_options *options, int level,
-			     struct cairn_push_result *ret, struct cairn_error *err);
+			     const struct cairn_oci_options *options,
+			     const struct cairn_push_options *push, struct cairn_push_result *ret,
+			     struct cairn_error *err);
 
 /* --- one more layer -------------------------------------------------------------------------- */
 

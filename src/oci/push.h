@@ -51,9 +51,14 @@ int store_open_blob(const struct cairn_store *store, const char *digest, struct 
 
 struct dest;
 
+/* Any number of threads may call all but manifest() at once. */
 struct dest_ops {
 	/* Whether it has the blob. Returns 1, 0 or a negative errno. */
 	int (*has)(struct dest *d, const char *digest, uint64_t size, struct cairn_error *err);
+
+	/* Takes the blob from the repository @from of the same place. Returns 1; 0: it cannot, or has it not; or a
+	 * negative errno. NULL: it never can. */
+	int (*mount)(struct dest *d, const char *digest, const char *from, struct cairn_error *err);
 
 	/* Takes the blob: all @size bytes of the file @fd. */
 	int (*blob)(struct dest *d, const char *digest, uint64_t size, int fd,
@@ -94,11 +99,22 @@ int manifest_to_oci(struct json_t *manifest);
 struct push_result {
 	char digest[OCI_DIGEST_MAX]; /* of the manifest over there */
 	size_t layers, kept, made;   /* there already or as they came; compressed anew */
+	size_t mounted;              /* of those that were kept: from another repository */
 	uint64_t sent;               /* bytes of blobs */
+};
+
+struct push_options {
+	int level;         /* of what is compressed anew; 0: CHUNKED_LEVEL_DEFAULT */
+	unsigned int jobs; /* layers at once; 0: 1 */
+	/* For each layer another repository of the same registry that may have its blob; NULL: none is known. */
+	const char *const *from;
+	bool (*cancelled)(void *arg); /* asked by any thread; may be NULL */
+	void *cancelled_arg;
 };
 
 /* @image: of oci_source_store_open(). @tag: the name over there, NULL: none. */
 int push_image(const struct oci_image *image, struct cairn_store *store, struct dest *dest,
-	       const char *tag, int level, struct push_result *ret, struct cairn_error *err);
+	       const char *tag, const struct push_options *options, struct push_result *ret,
+	       struct cairn_error *err);
 
 #endif
