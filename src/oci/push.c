@@ -153,12 +153,30 @@ static int send_layer(struct push *p, size_t i, struct cairn_error *err)
 
 /* --- the manifest ---------------------------------------------------------------------------- */
 
+int manifest_to_oci(json_t *manifest)
+{
+	json_t *layers = json_object_get(manifest, "layers"), *layer;
+	int r = json_object_set_new(manifest, "mediaType", json_string(OCI_TYPE_MANIFEST)) |
+		json_object_set_new(json_object_get(manifest, "config"), "mediaType",
+				    json_string(OCI_TYPE_CONFIG));
+
+	for (size_t i = 0; (layer = json_array_get(layers, i)) != NULL; i++) {
+		const char *type = json_string_value(json_object_get(layer, "mediaType"));
+		enum oci_compression c = oci_type_compression(type);
+
+		r |= json_object_set_new(layer, "mediaType",
+					 json_string(c == OCI_ZSTD   ? OCI_TYPE_LAYER "+zstd"
+						     : c == OCI_GZIP ? OCI_TYPE_LAYER "+gzip"
+								     : OCI_TYPE_LAYER));
+	}
+	return r ? -ENOMEM : 0;
+}
+
 static int send_manifest(struct push *p, const char *tag, struct cairn_error *err)
 {
 	struct buf bytes cleanup_buf = BUF_INIT(OCI_DOCUMENT_MAX);
 	const struct oci_document *m = p->image->manifest;
 	char *text cleanup_free = NULL;
-	json_t *config;
 
 	if (!p->manifest) {
 		memcpy(p->result.digest, p->image->digest, sizeof(p->result.digest));
@@ -166,19 +184,8 @@ static int send_manifest(struct push *p, const char *tag, struct cairn_error *er
 					      p->image->digest, tag, NULL, NULL, err);
 	}
 	/* zstd is of OCI alone, so the documents must be, too. */
-	config = json_object_get(p->manifest, "config");
-	json_object_set_new(p->manifest, "mediaType", json_string(OCI_TYPE_MANIFEST));
-	json_object_set_new(config, "mediaType", json_string(OCI_TYPE_CONFIG));
-	for (size_t i = 0; i < m->nr_parts; i++) {
-		json_t *layer = json_array_get(json_object_get(p->manifest, "layers"), i);
-		const char *type = json_string_value(json_object_get(layer, "mediaType"));
-		enum oci_compression c = oci_type_compression(type);
-
-		json_object_set_new(layer, "mediaType",
-				    json_string(c == OCI_ZSTD   ? OCI_TYPE_LAYER "+zstd"
-						: c == OCI_GZIP ? OCI_TYPE_LAYER "+gzip"
-								: OCI_TYPE_LAYER));
-	}
+	if (manifest_to_oci(p->manifest) < 0)
+		return error_errno(err, -ENOMEM, "manifest");
 	text = json_dumps(p->manifest, JSON_COMPACT);
 	if (!text || buf_put(&bytes, text, strlen(text)) < 0 ||
 	    oci_hash_data(NULL, bytes.data, bytes.len, p->result.digest) < 0)

@@ -26,6 +26,15 @@ int oci_source_store_open(struct cairn_store *store, const char *tag, struct sou
 /* The reference below streams/refs that @tag has: "oci/" and the tag, '/' and '%' escaped. */
 int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_error *err);
 
+/* Opens the split stream that has the entry @name. Returns a descriptor or -ENOENT … */
+int store_open_stream(const struct cairn_store *store, const char *name, struct cairn_error *err);
+
+/* Calls @fn for each of @diff_ids[0..@nr) that the store has as a layer, with a @tag of NULL, and for each tag of
+ * an image that has it. Returns 0, what @fn returned below 0, or a negative errno. */
+typedef int (*layer_user_fn)(void *arg, size_t i, const char *tag);
+int store_layer_users(const struct cairn_store *store, const char *const *diff_ids, size_t nr,
+		      layer_user_fn fn, void *arg, struct cairn_error *err);
+
 /* All of the split stream with the entry @name, at most @max bytes, in place of what is in @ret. */
 int store_read_stream(const struct cairn_store *store, const char *name, size_t max,
 		      struct buf *ret, struct cairn_error *err);
@@ -77,6 +86,10 @@ int dest_put_bytes(struct dest *d, const char *digest, const struct buf *bytes,
 		   struct cairn_error *err);
 
 /* --- pushing --------------------------------------------------------------------------------- */
+
+/* Makes the media types of a manifest those of OCI. Returns 0 or -ENOMEM. */
+struct json_t;
+int manifest_to_oci(struct json_t *manifest);
 
 struct push_result {
 	char digest[OCI_DIGEST_MAX]; /* of the manifest over there */
