@@ -14,7 +14,7 @@ struct args {
 	const char *store, *rate;
 	struct opt_list from;
 	unsigned int jobs, flags;
-	bool json, quiet;
+	bool json, quiet, plain_http;
 };
 
 static const struct opt opts[] = {
@@ -23,7 +23,8 @@ static const struct opt opts[] = {
 		 "do not read the contents of objects"),
 	OPT_BITS(struct args, flags, 'r', "repair", CAIRN_FSCK_REPAIR, "mend what can be mended"),
 	OPT_DIRS(struct args, from, 0, "from", "STORE",
-		 "store that may have right objects, may be given several times"),
+		 "store, or URL of one, that may have right objects; may be given several times"),
+	OPT_BOOL(struct args, plain_http, 0, "plain-http", 1, "allow http:// from other machines"),
 	OPT_BITS(struct args, flags, 0, "scrub", CAIRN_FSCK_SCRUB,
 		 "only read contents, on from where the last scrub stopped"),
 	OPT_TEXT(struct args, rate, 0, "rate", "BYTES", "for --scrub: so many a second, as in 50M"),
@@ -122,8 +123,26 @@ static void summary(const struct args *a, const struct cairn_fsck_result *r)
 			cells);
 }
 
+static bool is_url(const char *from)
+{
+	return !strncmp(from, "http://", 7) || !strncmp(from, "https://", 8);
+}
+
+/* Divides what was given as --from. */
+static int open_sources(const struct args *a, struct store_list *stores, struct opt_list *urls)
+{
+	struct opt_list paths = {0};
+
+	for (unsigned int i = 0; i < a->from.nr; i++) {
+		struct opt_list *l = is_url(a->from.text[i]) ? urls : &paths;
+
+		l->text[l->nr++] = a->from.text[i];
+	}
+	return store_list_open(&paths, stores);
+}
+
 static int check(const struct args *a, struct cairn_store *store, const struct store_list *from,
-		 uint64_t rate)
+		 const struct opt_list *urls, uint64_t rate)
 {
 	struct cairn_fsck_result result = {0};
 	struct cairn_error err = {0};
@@ -133,6 +152,9 @@ static int check(const struct args *a, struct cairn_store *store, const struct s
 		.jobs = jobs_of(a->jobs),
 		.from = from->store,
 		.nr_from = from->nr,
+		.urls = urls->text,
+		.nr_urls = urls->nr,
+		.plain_http = a->plain_http,
 		.rate = rate,
 		.finding = tell,
 		.progress = progress_tick,
@@ -145,7 +167,8 @@ static int check(const struct args *a, struct cairn_store *store, const struct s
 	r = cairn_store_fsck(store, &options, &result, &err);
 	progress_stop(&progress);
 	interrupt_release();
-	if (r < 0 && r != -ECANCELED)
+	/* A server that cannot be asked does not make what was found less. */
+	if (r < 0 && r != -ECANCELED && !result.damage)
 		return out_result.error ? EXIT_FAILED : talk_error(r, &err, NULL);
 	summary(a, &result);
 	if (r < 0)
@@ -158,6 +181,7 @@ static int run(const struct command *self, int argc, char **argv)
 	struct args a = {0};
 	struct cairn_store *store cleanup_store = NULL;
 	struct store_list from cleanup_stores = {0};
+	struct opt_list urls = {0};
 	uint64_t rate = 0;
 	int status;
 
@@ -176,8 +200,8 @@ static int run(const struct command *self, int argc, char **argv)
 	status = store_place_open(a.store, a.flags & CAIRN_FSCK_REPAIR ? 0 : CAIRN_STORE_READ_ONLY,
 				  &store);
 	if (status == EXIT_DONE)
-		status = store_list_open(&a.from, &from);
-	return status == EXIT_DONE ? check(&a, store, &from, rate) : status;
+		status = open_sources(&a, &from, &urls);
+	return status == EXIT_DONE ? check(&a, store, &from, &urls, rate) : status;
 }
 
 const struct command cmd_fsck = {

@@ -100,7 +100,11 @@ struct cairn_fsck_options {
 	unsigned int jobs;
 	struct cairn_store *const *from; /* REPAIR: where right objects may be found */
 	size_t nr_from;
-	uint64_t rate; /* SCRUB: bytes a second; 0: as fast as can be */
+	const char *const
+		*urls; /* REPAIR: then there, stores as `cairn_store_fetch()` takes them */
+	size_t nr_urls;
+	int plain_http; /* http:// from other machines too */
+	uint64_t rate;  /* SCRUB: bytes a second; 0: as fast as can be */
 	/* Gets every finding, objects in order of their digests. Returns 0 or a negative errno. */
 	int (*finding)(void *arg, const struct cairn_finding *finding);
 	void *arg;
@@ -120,10 +124,11 @@ struct cairn_fsck_result {
 
 /* Checks everything in a store: the content of each object against its name, its fs-verity, every image,
  * stream and reference, and that everything that these need is there. Reads only, unless REPAIR is given:
- * then a bad object is put aside (STORE/cairn/quarantine), and the right one, if a store of @options has
- * it, takes its place after it was verified.
+ * then a bad object is put aside (STORE/cairn/quarantine), and the right one, if a store or URL of
+ * @options has it, takes its place after it was verified. What an image needs that was mended itself is
+ * looked for as well.
  * @ret: may be NULL. Returns 0, whatever was found: see @ret; -ECANCELED; or a negative errno when the
- * store cannot be checked. */
+ * store cannot be checked, or, after all findings were told, a URL could not be asked. */
 CAIRN_API int cairn_store_fsck(struct cairn_store *store, const struct cairn_fsck_options *options,
 			       struct cairn_fsck_result *ret, struct cairn_error *err);
 

@@ -12,11 +12,14 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "erofs/reader.h"
 #include "store/fsck.h"
 #include "store/keyset.h"
 #include "store/names.h"
+#include "store/splitstream.h"
 
-#define FSCK_PARTS 256
+#define FSCK_PARTS    256
+#define FSCK_USES_MAX 10000 /* of one object; the number of them is always told */
 
 /* The objects of one directory, in order: cairn_digest_size() bytes of each. */
 struct fsck_part {
@@ -42,6 +45,7 @@ struct finding {
 struct fsck {
 	struct cairn_store *store;
 	const struct cairn_fsck_options *options;
+	const struct fsck_remotes *remotes;
 	struct cairn_fsck_result *result;
 	struct cairn_error *err;
 	unsigned int jobs;
@@ -52,15 +56,22 @@ struct fsck {
 	struct arena arena;   /* of findings */
 	struct buf findings;  /* struct finding * */
 	struct keyset bad;    /* objects that have one */
+	struct keyset mended; /* of them, those that are right now */
 	uint64_t files, bytes, total_files;
 	bool cancelled;
+	struct cairn_error unreachable; /* why the first remote that failed did */
 };
 
 /* Notes a finding. @id: of an object, else NULL. Any thread. */
 int fsck_add(struct fsck *f, enum cairn_damage kind, const struct cairn_digest *id,
 	     const char *name, const char *fmt, ...) __printf_like(5, 6);
 
-/* The object of finding of key @key; NULL: it is well. */
+size_t fsck_nr_findings(const struct fsck *f);
+
+/* The finding @i. */
+struct finding *fsck_finding(const struct fsck *f, size_t i);
+
+/* The finding of the object; NULL: it is well. They must be in order. */
 struct finding *fsck_find(const struct fsck *f, const struct cairn_digest *id);
 
 bool fsck_has(const struct fsck *f, const uint8_t *id);
@@ -72,7 +83,39 @@ int fsck_list(struct fsck *f);
 int fsck_read(struct fsck *f);
 int fsck_scrub(struct fsck *f);
 
-/* Mends what was found. */
+/* The images, or the streams. */
+struct fsck_entry {
+	const char *name;
+	struct cairn_digest id;
+};
+
+struct fsck_entries {
+	struct fsck *f;
+	struct fsck_entry *entry;
+	size_t nr, size;
+};
+
+/* An image that is open and in memory. */
+struct fsck_image {
+	int fd;
+	void *data;
+	uint64_t size;
+	struct image image;
+};
+
+int fsck_open_image(const struct fsck *f, const struct cairn_digest *id, struct fsck_image *o,
+		    struct cairn_error *err);
+void fsck_image_fini(struct fsck_image *o);
+#define cleanup_fsck_image __attribute__((__cleanup__(fsck_image_fini)))
+
+int fsck_open_stream(const struct fsck *f, const struct cairn_digest *id, int *ret_fd,
+		     struct splitstream **ret, struct cairn_error *err);
+
+/* Puts the findings in order, and finds out whom they hurt. */
+int fsck_find_uses(struct fsck *f, const struct fsck_entries *images,
+		   const struct fsck_entries *streams);
+
+/* Mends what was found and is not mended yet. */
 int fsck_repair(struct fsck *f);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * Mending what was found.
  *
- *	fetch	the content from another store into a nameless file, hashed as it is written
+ *	fetch	the content from another store, or what a remote brought, into a nameless file, hashed as
+ *		it is written
  *	keep	linkat of what is bad into STORE/cairn/quarantine
  *	seal	fs-verity
  *	place	renameat over what is bad, in one step: at no moment is the object missing that was there
@@ -70,23 +71,22 @@ static int copy_object(struct fsck *f, int fd, struct pending *p, const struct c
 	return n < 0 ? 0 : !memcmp(got[0].bytes, id->bytes, f->id_size);
 }
 
-static int from_store(struct fsck *f, const struct cairn_store *from, const struct cairn_digest *id)
+/* Puts the content of @fd in the place of the object @id, if it is that. Returns 1: it is; 0: not; or a
+ * negative errno. */
+static int replace(struct fsck *f, const struct cairn_digest *id, int fd)
 {
 	cleanup_pending struct pending p = PENDING_INIT;
 	char path[OBJECT_PATH_MAX];
-	cleanup_fd int fd = -1;
-	int r;
+	int r = store_pending(f->store, &p, f->err);
 
-	object_path(path, id->bytes, f->id_size);
-	fd = store_open_object(from, path, NULL);
-	if (fd < 0)
-		return 0;
-	r = store_pending(f->store, &p, f->err);
 	if (r < 0)
 		return r;
 	r = copy_object(f, fd, &p, id);
-	if (r <= 0)
-		return r;
+	if (r < 0)
+		return error_errno(f->err, r, "write to %s", f->store->objects_path);
+	if (!r)
+		return 0;
+	object_path(path, id->bytes, f->id_size);
 	if (fsck_has(f, id->bytes)) {
 		r = put_aside(f, path, false);
 		if (r < 0 && r != -ENOENT)
@@ -96,23 +96,66 @@ static int from_store(struct fsck *f, const struct cairn_store *from, const stru
 	return r < 0 ? r : 1;
 }
 
-/* Returns 1: it is right now; 0: it cannot be mended; or a negative errno. */
-static int repair_object(struct fsck *f, const struct finding *found)
+static int from_store(struct fsck *f, const struct cairn_store *from, const struct cairn_digest *id)
 {
 	char path[OBJECT_PATH_MAX];
+	cleanup_fd int fd = -1;
+
+	object_path(path, id->bytes, f->id_size);
+	fd = store_open_object(from, path, NULL);
+	return fd < 0 ? 0 : replace(f, id, fd);
+}
+
+static bool is_content(const struct finding *found)
+{
+	return found->kind == CAIRN_DAMAGE_OBJECT || found->kind == CAIRN_DAMAGE_MISSING;
+}
+
+/* --- from elsewhere -------------------------------------------------------------------------- */
+
+static int take(void *arg, const struct cairn_digest *id, int fd)
+{
+	struct fsck *f = (struct fsck *)arg;
+	int r = replace(f, id, fd);
+
+	if (r > 0)
+		fsck_find(f, id)->repaired = true;
+	return r < 0 ? r : r ? 0 : -EILSEQ;
+}
+
+/* What stores did not have. A remote that fails is told at the end: the next one may have it. */
+static int from_remotes(struct fsck *f)
+{
+	size_t all = fsck_nr_findings(f);
+	cleanup_free struct cairn_digest *ids = NULL;
 	int r = 0;
 
-	object_path(path, found->id.bytes, f->id_size);
-	for (size_t i = 0; i < f->options->nr_from && !r; i++)
-		r = from_store(f, f->options->from[i], &found->id);
-	if (!r && found->kind == CAIRN_DAMAGE_OBJECT) {
-		r = put_aside(f, path, true);
-		if (r < 0 && r != -ENOENT)
-			return error_errno(f->err, r, "put object %s aside", path);
-		r = 0;
+	for (size_t i = 0; f->remotes && i < f->remotes->nr && !r; i++) {
+		struct cairn_error err = {0};
+		size_t nr = 0;
+
+		if (!ids)
+			ids = (struct cairn_digest *)calloc(all + 1, sizeof(*ids));
+		if (!ids)
+			return -ENOMEM;
+		for (size_t k = 0; k < all; k++) {
+			const struct finding *found = fsck_finding(f, k);
+
+			if (is_content(found) && !found->repaired)
+				ids[nr++] = found->id;
+		}
+		if (nr)
+			r = f->remotes->bring(f->remotes->arg, i, ids, nr, take, f, &err);
+		if (r < 0 && !f->err->code && r != -ECANCELED) {
+			if (!f->unreachable.code)
+				f->unreachable = err;
+			r = 0;
+		}
 	}
 	return r;
 }
+
+/* --- one after the other --------------------------------------------------------------------- */
 
 static int enable_verity(const struct fsck *f, const struct cairn_digest *id)
 {
@@ -126,14 +169,17 @@ static int enable_verity(const struct fsck *f, const struct cairn_digest *id)
 	       !memcmp(measured.bytes, id->bytes, f->id_size);
 }
 
+/* Returns 1: it is right now; 0: it is not, yet; or a negative errno. */
 static int repair_one(struct fsck *f, const struct finding *found)
 {
-	int r;
+	int r = 0;
 
 	switch (found->kind) {
 	case CAIRN_DAMAGE_OBJECT:
 	case CAIRN_DAMAGE_MISSING:
-		return repair_object(f, found);
+		for (size_t i = 0; i < f->options->nr_from && !r; i++)
+			r = from_store(f, f->options->from[i], &found->id);
+		return r;
 	case CAIRN_DAMAGE_VERITY:
 		return enable_verity(f, &found->id);
 	case CAIRN_DAMAGE_STRAY:
@@ -146,17 +192,38 @@ static int repair_one(struct fsck *f, const struct finding *found)
 	}
 }
 
+/* What is bad and stays so is not to be taken for the object. */
+static int give_up(struct fsck *f, const struct finding *found)
+{
+	char path[OBJECT_PATH_MAX];
+	int r;
+
+	if (found->kind != CAIRN_DAMAGE_OBJECT || found->repaired)
+		return 0;
+	object_path(path, found->id.bytes, f->id_size);
+	r = put_aside(f, path, true);
+	return r < 0 && r != -ENOENT ? error_errno(f->err, r, "put object %s aside", path) : 0;
+}
+
 int fsck_repair(struct fsck *f)
 {
-	bool some = false;
+	size_t nr = fsck_nr_findings(f);
 	int r = store_begin(f->store, f->err);
 
-	for (size_t i = 0; i < f->findings.len / sizeof(struct finding *) && r >= 0; i++) {
-		struct finding *found = ((struct finding **)(void *)f->findings.data)[i];
+	for (size_t i = 0; i < nr && r >= 0; i++) {
+		struct finding *found = fsck_finding(f, i);
 
+		if (found->repaired)
+			continue;
 		r = repair_one(f, found);
 		found->repaired = r > 0;
-		some |= r > 0;
 	}
-	return r >= 0 && some ? store_sync(f->store, f->err) : MIN(r, 0);
+	if (r >= 0)
+		r = from_remotes(f);
+	for (size_t i = 0; i < nr && r >= 0; i++)
+		r = give_up(f, fsck_finding(f, i));
+	for (size_t i = 0; i < nr && r >= 0; i++)
+		if (fsck_finding(f, i)->repaired)
+			return store_sync(f->store, f->err);
+	return MIN(r, 0);
 }

@@ -19,16 +19,15 @@
 #include "tree/tree.h"
 
 #define FINDINGS_MAX (1u << 22) /* more is not damage, it is another store */
-#define USES_MAX     10000      /* of one object; the number of them is always told */
 
 /* --- findings -------------------------------------------------------------------------------- */
 
-static size_t nr_findings(const struct fsck *f)
+size_t fsck_nr_findings(const struct fsck *f)
 {
 	return f->findings.len / sizeof(struct finding *);
 }
 
-static struct finding *finding_at(const struct fsck *f, size_t i)
+struct finding *fsck_finding(const struct fsck *f, size_t i)
 {
 	return ((struct finding **)(void *)f->findings.data)[i];
 }
@@ -39,7 +38,7 @@ static int add(struct fsck *f, enum cairn_damage kind, const struct cairn_digest
 	struct finding *found;
 	char hex[CAIRN_DIGEST_HEX_MAX];
 
-	if (nr_findings(f) == FINDINGS_MAX)
+	if (fsck_nr_findings(f) == FINDINGS_MAX)
 		return -EFBIG;
 	/* The first thing that is wrong with an object is enough. */
 	if (id && keyset_add(&f->bad, digest_key(id->bytes)) == 0)
@@ -77,27 +76,17 @@ int fsck_add(struct fsck *f, enum cairn_damage kind, const struct cairn_digest *
 	return r;
 }
 
-static int compare_findings(const void *a, const void *b)
-{
-	const struct finding *x = *(const struct finding *const *)a;
-	const struct finding *y = *(const struct finding *const *)b;
-
-	if (!x->id.alg != !y->id.alg)
-		return x->id.alg ? -1 : 1;
-	return strcmp(x->name, y->name);
-}
-
 struct finding *fsck_find(const struct fsck *f, const struct cairn_digest *id)
 {
 	char hex[CAIRN_DIGEST_HEX_MAX];
-	size_t low = 0, high = nr_findings(f);
+	size_t low = 0, high = fsck_nr_findings(f);
 
 	if (!keyset_has(&f->bad, digest_key(id->bytes)))
 		return NULL;
 	cairn_digest_to_hex(id, hex);
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		struct finding *found = finding_at(f, middle);
+		struct finding *found = fsck_finding(f, middle);
 		int c = found->id.alg ? strcmp(found->name, hex) : 1;
 
 		if (!c)
@@ -112,20 +101,9 @@ struct finding *fsck_find(const struct fsck *f, const struct cairn_digest *id)
 
 /* --- images ---------------------------------------------------------------------------------- */
 
-struct entry {
-	const char *name;
-	struct cairn_digest id;
-};
-
-struct entries {
-	struct fsck *f;
-	struct entry *entry;
-	size_t nr, size;
-};
-
 static int add_entry(void *arg, const struct store_name *name)
 {
-	struct entries *l = (struct entries *)arg;
+	struct fsck_entries *l = (struct fsck_entries *)arg;
 	char path[STORE_NAME_MAX + 16];
 
 	if (name->problem) {
@@ -134,7 +112,8 @@ static int add_entry(void *arg, const struct store_name *name)
 	}
 	if (l->nr == l->size) {
 		size_t size = l->size ? 2 * l->size : 64;
-		struct entry *more = (struct entry *)reallocarray(l->entry, size, sizeof(*more));
+		struct fsck_entry *more =
+			(struct fsck_entry *)reallocarray(l->entry, size, sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
@@ -163,7 +142,7 @@ static bool is_there(const struct fsck *f, const struct cairn_digest *id)
 struct needing {
 	struct fsck *f;
 	enum store_kind kind;
-	const struct entry *entry;
+	const struct fsck_entry *entry;
 };
 
 /* A collection removes an entry before what it needs. So what is missing while its entry is there is
@@ -195,25 +174,16 @@ static int need_object(void *arg, const struct image_object *o)
 	return o->digest_size == n->f->id_size ? need(n, o->digest, "missing") : 0;
 }
 
-/* An image that is open and in memory. */
-struct opened {
-	int fd;
-	void *data;
-	uint64_t size;
-	struct image image;
-};
-
-static void opened_fini(struct opened *o)
+void fsck_image_fini(struct fsck_image *o)
 {
 	if (o->data)
 		munmap(o->data, o->size);
 	if (o->fd >= 0)
 		close(o->fd);
 }
-#define cleanup_opened __attribute__((__cleanup__(opened_fini)))
 
-static int open_image(const struct fsck *f, const struct cairn_digest *id, struct opened *o,
-		      struct cairn_error *err)
+int fsck_open_image(const struct fsck *f, const struct cairn_digest *id, struct fsck_image *o,
+		    struct cairn_error *err)
 {
 	char path[OBJECT_PATH_MAX];
 	struct stat st;
@@ -233,11 +203,23 @@ static int open_image(const struct fsck *f, const struct cairn_digest *id, struc
 	return image_open(&o->image, o->data, o->size, err);
 }
 
+/* Whether it is told that the object is damaged, and it still is. */
+static bool is_bad(struct fsck *f, const struct cairn_digest *id)
+{
+	bool bad;
+
+	pthread_mutex_lock(&f->lock);
+	bad = keyset_has(&f->bad, digest_key(id->bytes)) &&
+	      !keyset_has(&f->mended, digest_key(id->bytes));
+	pthread_mutex_unlock(&f->lock);
+	return bad;
+}
+
 static int check_image(void *arg, unsigned int worker, size_t i)
 {
-	const struct entries *l = (const struct entries *)arg;
-	const struct entry *e = &l->entry[i];
-	struct opened o cleanup_opened = {.fd = -1};
+	const struct fsck_entries *l = (const struct fsck_entries *)arg;
+	const struct fsck_entry *e = &l->entry[i];
+	struct fsck_image o cleanup_fsck_image = {.fd = -1};
 	struct fsck *f = l->f;
 	struct needing n = {f, STORE_IMAGES, e};
 	struct cairn_error err = {0};
@@ -247,12 +229,9 @@ static int check_image(void *arg, unsigned int worker, size_t i)
 	(void)worker;
 	if (!is_there(f, &e->id))
 		return need(&n, e->id.bytes, "the image is missing");
-	pthread_mutex_lock(&f->lock);
-	r = keyset_has(&f->bad, digest_key(e->id.bytes));
-	pthread_mutex_unlock(&f->lock);
-	if (r)
+	if (is_bad(f, &e->id))
 		return 0; /* it is told that it is damaged: what it would say is worth nothing */
-	r = open_image(f, &e->id, &o, &err);
+	r = fsck_open_image(f, &e->id, &o, &err);
 	if (!r)
 		r = image_check(&o.image, &alg, &err);
 	if (!r)
@@ -271,8 +250,8 @@ static int need_part(void *arg, const struct cairn_digest *id)
 	return need((const struct needing *)arg, id->bytes, "missing");
 }
 
-static int open_stream(const struct fsck *f, const struct cairn_digest *id, int *ret_fd,
-		       struct splitstream **ret, struct cairn_error *err)
+int fsck_open_stream(const struct fsck *f, const struct cairn_digest *id, int *ret_fd,
+		     struct splitstream **ret, struct cairn_error *err)
 {
 	char path[OBJECT_PATH_MAX];
 
@@ -290,7 +269,7 @@ static int no_name(void *arg, const char *name, size_t len, const struct cairn_d
 	return 0;
 }
 
-static int check_stream(struct fsck *f, const struct entry *e)
+static int check_stream(struct fsck *f, const struct fsck_entry *e)
 {
 	struct splitstream *stream cleanup(splitstream) = NULL;
 	struct needing n = {f, STORE_STREAMS, e};
@@ -300,9 +279,9 @@ static int check_stream(struct fsck *f, const struct entry *e)
 
 	if (!is_there(f, &e->id))
 		return need(&n, e->id.bytes, "the stream is missing");
-	if (keyset_has(&f->bad, digest_key(e->id.bytes)))
+	if (is_bad(f, &e->id))
 		return 0;
-	r = open_stream(f, &e->id, &fd, &stream, &err);
+	r = fsck_open_stream(f, &e->id, &fd, &stream, &err);
 	if (!r)
 		r = splitstream_refs(stream, SPLITSTREAM_OBJECTS, need_part, &n, &err);
 	if (!r)
@@ -338,102 +317,6 @@ static int check_ref(void *arg, const struct store_name *name)
 	return 0; /* a malformed entry is told by itself */
 }
 
-/* --- whom it hurts --------------------------------------------------------------------------- */
-
-static int add_use(struct fsck *f, struct finding *found, const char *image, const char *path)
-{
-	struct fsck_use *use;
-
-	if (found->nr_uses++ >= USES_MAX)
-		return 0;
-	use = (struct fsck_use *)arena_alloc(&f->arena, sizeof(*use));
-	if (!use)
-		return -ENOMEM;
-	*use = (struct fsck_use){.image = image, .path = path, .next = found->uses};
-	found->uses = use;
-	return 0;
-}
-
-static int uses_in_tree(struct fsck *f, const char *image, const struct tree *t)
-{
-	for (uint32_t i = 0; i < t->nr_entries; i++) {
-		const struct node *n = tree_entry(t, i);
-		struct cairn_digest id = {.alg = f->store->alg};
-		const uint8_t *bytes = node_is_external(n) ? node_digest(n, f->store->alg) : NULL;
-		struct finding *found;
-		char *path;
-		int r;
-
-		if (!bytes)
-			continue;
-		memcpy(id.bytes, bytes, f->id_size);
-		found = fsck_find(f, &id);
-		if (!found)
-			continue;
-		path = (char *)arena_alloc_aligned(&f->arena, node_path_len(n) + 1, 1);
-		if (!path)
-			return -ENOMEM;
-		node_path(n, path);
-		r = add_use(f, found, image, path);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-DEFINE_CLEANUP(struct tree *, tree, tree_free)
-
-static int uses_of_images(struct fsck *f, const struct entries *l)
-{
-	for (size_t i = 0; i < l->nr; i++) {
-		struct opened o cleanup_opened = {.fd = -1};
-		cleanup(tree) struct tree *t = NULL;
-		struct finding *found = fsck_find(f, &l->entry[i].id);
-		int r = found ? add_use(f, found, l->entry[i].name, NULL) : 0;
-
-		if (r < 0)
-			return r;
-		if (found || open_image(f, &l->entry[i].id, &o, NULL) < 0 ||
-		    image_load(&o.image, CAIRN_LOAD_COMPAT, NULL, &t, NULL) < 0)
-			continue; /* that is told */
-		r = uses_in_tree(f, l->entry[i].name, t);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-struct stream_use {
-	struct fsck *f;
-	const char *name;
-};
-
-static int use_part(void *arg, const struct cairn_digest *id)
-{
-	const struct stream_use *use = (const struct stream_use *)arg;
-	struct finding *found = fsck_find(use->f, id);
-
-	return found ? add_use(use->f, found, use->name, NULL) : 0;
-}
-
-static int uses_of_streams(struct fsck *f, const struct entries *l)
-{
-	for (size_t i = 0; i < l->nr; i++) {
-		struct splitstream *stream cleanup(splitstream) = NULL;
-		struct stream_use use = {f, l->entry[i].name};
-		cleanup_fd int fd = -1;
-		int r = use_part(&use, &l->entry[i].id);
-
-		if (r < 0)
-			return r;
-		if (open_stream(f, &l->entry[i].id, &fd, &stream, NULL) < 0)
-			continue;
-		(void)splitstream_refs(stream, SPLITSTREAM_OBJECTS, use_part, &use, NULL);
-		(void)splitstream_refs(stream, SPLITSTREAM_STREAMS, use_part, &use, NULL);
-	}
-	return 0;
-}
-
 /* --- telling --------------------------------------------------------------------------------- */
 
 static int tell(struct fsck *f, const struct finding *found)
@@ -444,7 +327,7 @@ static int tell(struct fsck *f, const struct finding *found)
 				    .nr_uses = found->nr_uses,
 				    .repaired = found->repaired};
 	cleanup_free struct cairn_use *uses = NULL;
-	size_t n = MIN(found->nr_uses, (size_t)USES_MAX);
+	size_t n = MIN(found->nr_uses, (size_t)FSCK_USES_MAX);
 
 	if (found->kind == CAIRN_DAMAGE_LEFTOVER) {
 		f->result->leftovers++;
@@ -468,8 +351,8 @@ static int tell_all(struct fsck *f)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < nr_findings(f) && !r; i++)
-		r = tell(f, finding_at(f, i));
+	for (size_t i = 0; i < fsck_nr_findings(f) && !r; i++)
+		r = tell(f, fsck_finding(f, i));
 	return r;
 }
 
@@ -514,7 +397,7 @@ static int check_leftovers(struct fsck *f)
 
 /* --- all of it ------------------------------------------------------------------------------- */
 
-static int check_names(struct fsck *f, struct entries *images, struct entries *streams)
+static int check_names(struct fsck *f, struct fsck_entries *images, struct fsck_entries *streams)
 {
 	int r = store_list_entries(f->store, STORE_IMAGES, add_entry, images, f->err);
 
@@ -531,32 +414,67 @@ static int check_names(struct fsck *f, struct entries *images, struct entries *s
 	return r ? r : check_leftovers(f);
 }
 
+/* Into @now, what has been mended since the last time. */
+static int note_mended(struct fsck *f, const struct finding *found, struct keyset *now)
+{
+	uint64_t key = digest_key(found->id.bytes);
+	int r = found->repaired && found->id.alg ? keyset_add(&f->mended, key) : 0;
+
+	return r <= 0 ? r : MIN(keyset_add(now, key), 0);
+}
+
+/* What was bad itself could not say what it needs: when it is mended it does, and that may be missing. */
+static int repair_all(struct fsck *f, struct fsck_entries *images, struct fsck_entries *streams)
+{
+	size_t nr;
+	int r;
+
+	do {
+		struct keyset now = {0};
+
+		nr = fsck_nr_findings(f);
+		r = fsck_repair(f);
+		for (size_t i = 0; i < nr && !r; i++)
+			r = note_mended(f, fsck_finding(f, i), &now);
+		for (size_t i = 0; i < images->nr && !r; i++)
+			if (keyset_has(&now, digest_key(images->entry[i].id.bytes)))
+				r = check_image(images, 0, i);
+		for (size_t i = 0; i < streams->nr && !r; i++)
+			if (keyset_has(&now, digest_key(streams->entry[i].id.bytes)))
+				r = check_stream(f, &streams->entry[i]);
+		keyset_fini(&now);
+		if (!r && fsck_nr_findings(f) > nr)
+			r = fsck_find_uses(f, images, streams);
+	} while (!r && fsck_nr_findings(f) > nr);
+	return r;
+}
+
 static int check(struct fsck *f)
 {
 	const bool scrub = f->options->flags & CAIRN_FSCK_SCRUB;
-	struct entries images = {.f = f}, streams = {.f = f};
+	struct fsck_entries images = {.f = f}, streams = {.f = f};
 	int r = fsck_list(f);
 
 	if (!r)
 		r = scrub ? fsck_scrub(f) : fsck_read(f);
 	if (!r && !scrub && !f->store->bare)
 		r = check_names(f, &images, &streams);
-	else if (!r && !f->store->bare && nr_findings(f)) {
+	else if (!r && !f->store->bare && fsck_nr_findings(f)) {
 		/* Only for whom the damage hurts. */
 		r = store_list_entries(f->store, STORE_IMAGES, add_entry, &images, f->err);
 		if (!r)
 			r = store_list_entries(f->store, STORE_STREAMS, add_entry, &streams,
 					       f->err);
 	}
-	if (!r && nr_findings(f)) {
-		qsort(f->findings.data, nr_findings(f), sizeof(struct finding *), compare_findings);
-		r = f->bad.nr ? uses_of_images(f, &images) : 0;
-		if (!r && f->bad.nr)
-			r = uses_of_streams(f, &streams);
-		if (!r && f->options->flags & CAIRN_FSCK_REPAIR)
-			r = fsck_repair(f);
-		if (!r)
-			r = tell_all(f);
+	if (!r && fsck_nr_findings(f))
+		r = fsck_find_uses(f, &images, &streams);
+	if (!r && fsck_nr_findings(f) && f->options->flags & CAIRN_FSCK_REPAIR)
+		r = repair_all(f, &images, &streams);
+	if (!r)
+		r = tell_all(f);
+	if (!r && f->unreachable.code) {
+		*f->err = f->unreachable;
+		r = f->unreachable.code;
 	}
 	free(images.entry);
 	free(streams.entry);
@@ -564,7 +482,8 @@ static int check(struct fsck *f)
 }
 
 int store_fsck(struct cairn_store *s, const struct cairn_fsck_options *options,
-	       struct cairn_fsck_result *ret, struct cairn_error *err)
+	       const struct fsck_remotes *remotes, struct cairn_fsck_result *ret,
+	       struct cairn_error *err)
 {
 	struct cairn_error words = {0};
 	struct fsck *f = (struct fsck *)calloc(1, sizeof(*f));
@@ -575,6 +494,7 @@ int store_fsck(struct cairn_store *s, const struct cairn_fsck_options *options,
 	*ret = (struct cairn_fsck_result){.complete = 1};
 	f->store = s;
 	f->options = options;
+	f->remotes = remotes;
 	f->result = ret;
 	f->err = &words;
 	f->jobs = options->jobs;
@@ -590,6 +510,7 @@ int store_fsck(struct cairn_store *s, const struct cairn_fsck_options *options,
 	for (unsigned int i = 0; i < FSCK_PARTS; i++)
 		free(f->part[i].ids);
 	keyset_fini(&f->bad);
+	keyset_fini(&f->mended);
 	buf_fini(&f->findings);
 	arena_fini(&f->arena);
 	pthread_mutex_destroy(&f->lock);

@@ -114,13 +114,16 @@ static int sweep_entries_of(struct gc *g, uint8_t part)
 	for (unsigned int kind = 0; kind < 2; kind++) {
 		for (size_t i = 0; i < g->entries[kind].nr; i++) {
 			const struct gc_entry *e = &g->entries[kind].entry[i];
+			struct cairn_error err = {0};
 			int r;
 
 			if (e->id.bytes[0] != part || is_needed(g, e->id.bytes))
 				continue;
-			r = store_drop_entry(g->store, (enum store_kind)kind, e->name, g->err);
-			if (r < 0 && r != -ENOENT)
+			r = store_drop_entry(g->store, (enum store_kind)kind, e->name, &err);
+			if (r < 0 && r != -ENOENT) {
+				*g->err = err;
 				return r;
+			}
 			*removed_of(g, kind) += !r;
 		}
 	}
@@ -197,11 +200,11 @@ static int remove_directly(const struct garbage *gb)
 	return 0;
 }
 
-/* Puts an object back, unless it has been made anew. */
+/* Puts an object back, unless it has been made anew, or a collector that began since has done it. */
 static int put_back(int trash, const char *trashed, int dirfd, const char *name)
 {
 	if (linkat(trash, trashed, dirfd, name, 0) < 0 && errno != EEXIST)
-		return renameat(trash, trashed, dirfd, name) < 0 ? -errno : 0;
+		return renameat(trash, trashed, dirfd, name) < 0 && errno != ENOENT ? -errno : 0;
 	return unlinkat(trash, trashed, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
@@ -287,7 +290,7 @@ static int sweep_objects(struct gc *g)
 		r = enter(g, (uint8_t)i);
 		if (!r) {
 			r = sweep_part(g, (uint8_t)i);
-			if (r < 0 && (!g->err || !g->err->code))
+			if (r < 0 && !g->err->code)
 				r = error_errno(g->err, r, "remove from %s/%02x",
 						g->store->objects_path, i);
 		}

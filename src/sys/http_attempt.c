@@ -462,8 +462,9 @@ static int check_origin(struct http_attempt *a, const char *origin, bool *ret_lo
 	*ret_loopback = http_is_loopback(name);
 	if (tls || *ret_loopback || a->h->options.plain_http)
 		return 0;
-	return fail(a, -EPERM, CAIRN_ERROR_USAGE,
-		    "unencrypted HTTP to another machine must be allowed explicitly");
+	return fail(
+		a, -EPERM, CAIRN_ERROR_USAGE,
+		"unencrypted HTTP to another machine must be allowed explicitly (--plain-http)");
 }
 
 void attempt_start(struct http_attempt *a)

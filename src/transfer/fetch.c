@@ -243,7 +243,9 @@ static int run(struct fetch *f, struct slots *slots, const struct wants *w,
 		r = slot_finish(s, err);
 		if (r == -EAGAIN)
 			continue;
-		if (r >= 0) {
+		if (f->take && slot_lacks(s, r))
+			r = 0;
+		else if (r >= 0) {
 			f->files++;
 			f->bytes += want->size;
 			ret->objects += (unsigned int)r;
@@ -258,6 +260,20 @@ static int run(struct fetch *f, struct slots *slots, const struct wants *w,
 	return 0;
 }
 
+int fetch_each(struct fetch *f, const struct wants *w,
+	       int (*take)(void *arg, const struct cairn_digest *id, int fd), void *arg,
+	       struct cairn_error *err)
+{
+	struct cairn_transfer_result result = {0};
+	int r;
+
+	f->take = take;
+	f->take_arg = arg;
+	r = fetch_objects(f, w, &result, err);
+	f->take = NULL;
+	return r;
+}
+
 int fetch_objects(struct fetch *f, const struct wants *w, struct cairn_transfer_result *ret,
 		  struct cairn_error *err)
 {
@@ -265,7 +281,7 @@ int fetch_objects(struct fetch *f, const struct wants *w, struct cairn_transfer_
 	int r;
 
 	f->total_files = w->nr;
-	f->total_bytes = w->bytes;
+	f->total_bytes = w->bytes; /* 0: not known */
 	r = run(f, &slots, w, ret, err);
 	ret->received = f->received;
 	return r;

@@ -2,7 +2,8 @@
 /*
  * One download at a time.
  *
- *  1. Up to SLOT_MEMORY bytes are kept in memory until they are verified.
+ *  1. Up to SLOT_MEMORY bytes are kept in memory until they are verified, if it is known that there
+ *     are no more.
  *  2. More go to STORE/cairn/partial/DIGEST, which stays when the fetch ends early, and from the end of
  *     which the next one goes on. It is locked while it is written; who does not get the lock
  *     writes a file without a name instead.
@@ -17,6 +18,8 @@
 
 #define SLOT_MEMORY   (1u << 20)
 #define SLOT_ATTEMPTS 2
+#define SLOT_SIZE_MAX                                                                              \
+	((uint64_t)64 << 30) /* of a content whose size nobody knows: a large disk image */
 
 struct fetch {
 	struct cairn_store *to;
@@ -26,6 +29,9 @@ struct fetch {
 	int partial; /* STORE/cairn/partial; -1: there is none */
 	uint64_t files, bytes, received;
 	uint64_t total_files, total_bytes; /* 0: not known yet */
+	/* Gets what comes; NULL: the store does. */
+	int (*take)(void *arg, const struct cairn_digest *id, int fd);
+	void *take_arg;
 };
 
 struct slot {
@@ -42,6 +48,10 @@ struct slot {
 
 /* Begins to download @want. Returns 0 or a negative errno. */
 int slot_start(struct slot *s, struct fetch *f, const struct want *want, struct cairn_error *err);
+
+/* Whether what slot_finish() returned, @r, says that the server has not this object, or not the right one;
+ * then nothing is kept of it. */
+bool slot_lacks(struct slot *s, int r);
 
 /* The request has ended. Returns 1: the object is in the store, and is new; 0: it was there meanwhile;
  * -EAGAIN: it was started again; or another negative errno. */

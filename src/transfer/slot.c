@@ -62,7 +62,10 @@ static int open_partial(struct slot *s)
 	if (s->fd >= 0 && !flock(s->fd, LOCK_EX | LOCK_NB) && !fstat(s->fd, &st) &&
 	    S_ISREG(st.st_mode) && st.st_nlink == 1) {
 		s->at = (uint64_t)st.st_size;
-		return s->at > s->want->size && ftruncate(s->fd, 0) < 0 ? -errno : 0;
+		if (s->at <= s->want->size)
+			return 0;
+		s->at = 0;
+		return ftruncate(s->fd, 0) < 0 ? -errno : 0;
 	}
 	if (s->fd >= 0)
 		close(s->fd);
@@ -86,7 +89,7 @@ static int begin(void *arg, const struct http_request *r)
 {
 	struct slot *s = (struct slot *)arg;
 
-	if (r->total_known && r->total != s->want->size)
+	if (r->total_known && s->want->size != WANT_SIZE_UNKNOWN && r->total != s->want->size)
 		return -EBADMSG;
 	/* All of it comes again, though only the rest was asked for. */
 	if (s->fd >= 0 && !r->partial && s->at) {
@@ -102,7 +105,7 @@ static int take(void *arg, const void *data, size_t size)
 	struct slot *s = (struct slot *)arg;
 	int r;
 
-	if (size > s->want->size - s->at)
+	if (size > MIN(s->want->size, SLOT_SIZE_MAX) - s->at)
 		return -EBADMSG;
 	r = pwrite_all(s->fd, data, size, (off_t)s->at);
 	if (r < 0)
@@ -171,6 +174,9 @@ static int check_answer(const struct slot *s, struct cairn_error *err)
 	const struct http_request *r = &s->request;
 	uint64_t size = s->fd < 0 ? r->ret_body.len : s->at;
 
+	if ((r->result == -EBADMSG || r->result == -EFBIG) && s->want->size == WANT_SIZE_UNKNOWN)
+		return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST, "%s: is more than %llu GiB",
+				 s->url, (unsigned long long)SLOT_SIZE_MAX >> 30);
 	if (r->result == -EBADMSG || r->result == -EFBIG)
 		return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
 				 "%s: is not the %llu bytes that it must be", s->url,
@@ -186,7 +192,7 @@ static int check_answer(const struct slot *s, struct cairn_error *err)
 	if (r->status != 200 && r->status != 206)
 		return error_set(err, -EIO, CAIRN_ERROR_SYSTEM, "%s: HTTP status %d", s->url,
 				 r->status);
-	return size == s->want->size
+	return size == s->want->size || s->want->size == WANT_SIZE_UNKNOWN
 		       ? 0
 		       : error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
 				   "%s: has %llu bytes, expected %llu", s->url,
@@ -211,10 +217,20 @@ static int put_file(struct slot *s, struct cairn_error *err)
 {
 	const struct store_source source = {
 		.fd = s->fd, .digest = s->want->digest, .size = s->want->size};
+	const struct fetch *f = s->fetch;
 	struct store_imported imported;
-	int r = store_import(s->fetch->to, &source, &imported, err);
+	int r = f->take ? f->take(f->take_arg, &s->want->digest, s->fd)
+			: store_import(f->to, &source, &imported, err);
 
 	return r == -EILSEQ ? wrong(s, err) : r;
+}
+
+bool slot_lacks(struct slot *s, int r)
+{
+	if (r != -ENOENT && r != -EILSEQ && (r != -EIO || s->request.status < 400))
+		return false;
+	close_partial(s, true);
+	return true;
 }
 
 int slot_finish(struct slot *s, struct cairn_error *err)

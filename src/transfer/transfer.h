@@ -19,9 +19,11 @@
 
 /* --- what is needed -------------------------------------------------------------------------- */
 
+#define WANT_SIZE_UNKNOWN UINT64_MAX
+
 struct want {
 	struct cairn_digest digest;
-	uint64_t size;
+	uint64_t size; /* bytes; WANT_SIZE_UNKNOWN: only to be fetched by fetch_each() */
 };
 
 struct wants {
@@ -71,6 +73,12 @@ int fetch_image(struct fetch *f, const char *remote, struct buf *image,
 /* Brings @w. Adds to the counts of @ret. */
 int fetch_objects(struct fetch *f, const struct wants *w, struct cairn_transfer_result *ret,
 		  struct cairn_error *err);
+
+/* Hands each of @w that is there to @take, in a file, instead of adding it to the store. @take returns 0;
+ * -EILSEQ: it has not its digest; or another negative errno. What is not there, or not right, is left out. */
+int fetch_each(struct fetch *f, const struct wants *w,
+	       int (*take)(void *arg, const struct cairn_digest *id, int fd), void *arg,
+	       struct cairn_error *err);
 
 DEFINE_CLEANUP(struct fetch *, fetch, fetch_close)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
-"""The power goes in the middle of a build, tag, untag, collection or repair: what was reported as done is there
-after the next start, every name is whole, and fsck finds nothing but leftovers.
+"""The power goes in the middle of a build, tag, untag, copy, collection or repair: what was reported as done is there
+after the next start, every name is whole, and fsck finds nothing but leftovers, or the damage that was being repaired.
 
 The machine is a guest whose disk stays; it is killed at a random moment, and what it had not written by then is
 lost. CAIRN_CUTS=N: so many cuts (3 without it); CAIRN_SEED=N repeats a run, as far as time can be repeated.
@@ -27,26 +27,35 @@ WORK_SECONDS = 4    # at most, from then until the cut
 
 # First what the last cut has left, then work without end. Each step is announced before, and reported after.
 SCRIPT = r"""
-store=$SCRATCH/store
-if [ -d $store ]; then
-	$CAIRN fsck -q --store $store >/tmp/fsck 2>&1
-	echo fsck $?
+store=$SCRATCH/store second=$SCRATCH/second
+look() {	# STORE: what the last cut has left in it
+	$CAIRN fsck -q --store $1 >/tmp/fsck 2>&1
+	echo fsck ${1##*/} $?
 	grep -v ^leftover /tmp/fsck
-	$CAIRN refs --store $store | sed 's/^/ref /'
-	for name in $($CAIRN refs --store $store | cut -d ' ' -f 1); do
-		missing=$($CAIRN objects --missing ref:$name --store $store) && [ -z "$missing" ] ||
+}
+names() {	# STORE
+	$CAIRN refs --store $1 | sed 's/^/ref /'
+	for name in $($CAIRN refs --store $1 | cut -d ' ' -f 1); do
+		missing=$($CAIRN objects --missing ref:$name --store $1) && [ -z "$missing" ] ||
 			echo broken $name
 	done
-	[ ! -e $store/meta.json ] || $CAIRN fsck -q --repair --store $store >/dev/null
+}
+digest() {	# STORE NAME
+	$CAIRN refs --store $1 | sed -n "s/^$2 //p"
+}
+if [ -d $store ]; then
+	look $store; look $second
+	$CAIRN fsck -q --repair --store $store >/dev/null
+	$CAIRN fsck -q --repair --from $store --store $second >/dev/null; echo repaired $?
+	names $store; names $second
 else
-	$CAIRN store init $store >/dev/null; sync
-	rm -rf $SCRATCH/good
+	$CAIRN store init $store >/dev/null; $CAIRN store init $second >/dev/null; sync
 fi
 echo working
 RANDOM=$SEED
 for round in $(seq 1000); do
-	name=n$((RANDOM % 5))
-	case $((RANDOM % 6)) in
+	name=n$((RANDOM % 5)) copy=c$((RANDOM % 3))
+	case $((RANDOM % 9)) in
 	0 | 1 | 2)
 		rm -rf /tmp/tree; mkdir /tmp/tree
 		for i in $(seq $((RANDOM % 8 + 2))); do
@@ -63,10 +72,26 @@ for round in $(seq 1000); do
 		other=n$((RANDOM % 5))
 		echo begin $name
 		$CAIRN tag --move ref:$other $name --store $store 2>/dev/null &&
-			echo done $name $($CAIRN refs --store $store | sed -n "s/^$name //p") || echo same $name
+			echo done $name $(digest $store $name) || echo same $name
 		;;
 	5)
-		$CAIRN gc -q --empty --store $store >/dev/null || echo gc failed
+		$CAIRN gc -q --empty --store $store >/dev/null && $CAIRN gc -q --empty --store $second >/dev/null ||
+			echo gc failed
+		;;
+	6 | 7)
+		echo begin $copy
+		$CAIRN copy ref:$name --name $copy -q --from $store --to $second >/tmp/digest 2>/dev/null &&
+			echo done $copy $(cat /tmp/digest) || echo same $copy
+		;;
+	8)	# One object of a copy that is in the first store as well.
+		same=$($CAIRN refs --store $store | cut -d ' ' -f 2 | grep -xF "$(digest $second $copy)" | head -n 1)
+		[ -n "$same" ] || continue
+		object=$($CAIRN objects ref:$copy --store $second | sed -n "$((RANDOM % 3 + 1))p")
+		[ -n "$object" ] || continue
+		path=$second/objects/$(echo $object | sed 's,^..,&/,')
+		echo hurting $object
+		[ $((RANDOM % 2)) = 0 ] && rm $path || { echo wrong >$SCRATCH/wrong; mv $SCRATCH/wrong $path; }
+		$CAIRN fsck -q --repair --from $store --store $second >/dev/null && echo mended || echo repair failed
 		;;
 	esac
 done
@@ -122,33 +147,36 @@ def test_power_cuts(tmp_path):
     rng = random.Random(SEED)
     print(f'CAIRN_SEED={SEED}')
     machine = Machine(tmp_path)
-    known, pending, reported = {}, None, 0
+    known, pending, hurting, counts = {}, None, False, {}
     for cut in range(CUTS + 1):
         said = machine.run_until_cut(rng.randrange(32768), 0 if cut == CUTS
                                      else rng.random() * WORK_SECONDS)
         lines = lines_of(said)
         before = lines[:lines.index('working')]
         if cut:
-            assert 'fsck 0' in before, said
+            assert 'fsck store 0' in before and 'repaired 0' in before, said
+            assert 'fsck second 0' in before or (hurting and 'fsck second 3' in before), said
             assert not [line for line in before if line.startswith('broken')], said
             found = dict(line.split()[1:3] for line in before if line.startswith('ref '))
             for name in set(known) | set(found):
                 if name != pending:
                     assert found.get(name) == known.get(name), (cut, name, found, known, said)
             known = found
-        pending = None
+        pending, hurting = None, False
         for line in lines[lines.index('working') + 1:]:
             words = line.split()
+            counts[words[0]] = counts.get(words[0], 0) + 1
             if words[0] == 'begin':
                 pending = words[1]
             elif words[0] in ('done', 'same'):
                 if words[0] == 'done':
                     known[words[1]] = words[2]
-                    reported += 1
                 if words[-1] == '-':
                     del known[words[1]]
                 pending = None
+            elif words[0] in ('hurting', 'mended'):
+                hurting = words[0] == 'hurting'
             else:
                 raise AssertionError(said)
-    print(f'{CUTS} cuts, {reported} reported changes')
-    assert reported
+    print(f'{CUTS} cuts, {counts}')
+    assert counts['done']

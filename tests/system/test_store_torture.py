@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
-"""Writers, collectors, readers and killers on one store at once: nothing that is named is ever lost.
+"""Writers, collectors, checkers, mounts and killers on one store at once: nothing that is named or mounted is ever lost.
 
 CAIRN_TORTURE=SECONDS makes it longer, CAIRN_SEED=N repeats one.
 """
@@ -106,6 +106,26 @@ def collector(store, rng, stop, killing):
             store.run('gc', '--wait', 60, '--empty', '-q')
 
 
+def files_of(path):
+    return {name: open(os.path.join(path, name), 'rb').read() for name in os.listdir(path)}
+
+
+def mounter(store, rng, common, folder, stop):
+    """What is mounted stays, though it has lost its name and collectors go about."""
+    tree, mnt = os.path.join(folder, 'mounted'), os.path.join(folder, 'mnt')
+    os.mkdir(mnt)
+    while not stop.is_set():
+        make_tree(tree, rng, common)
+        store.run('build', tree, '--name', 'mounted', '-q')
+        if store.run('mount', 'ref:mounted', mnt, '--backend', 'kernel', accept=(0, 1, 4))[0]:
+            return  # cannot mount here: test_mounted_stays says so
+        store.run('untag', 'mounted')
+        time.sleep(rng.random())
+        if files_of(mnt) != files_of(tree):
+            store.failures.append(('mounted', os.listdir(mnt), os.listdir(tree)))
+        subprocess.run(['umount', mnt], check=True)
+
+
 def checker(store, stop):
     """Nothing is damaged at any moment; of those that are killed there may be leftovers."""
     while not stop.is_set():
@@ -125,10 +145,12 @@ def test_all_at_once(killing, tmp_path):
     stop = threading.Event()
     threads = [threading.Thread(target=writer, args=(store, i, random.Random(rng.random()), common,
                                                      str(tmp_path), stop, killing))
-               for i in range(6)]
+               for i in range(8)]
     threads += [threading.Thread(target=collector, args=(store, random.Random(rng.random()), stop,
                                                          killing)) for _ in range(2)]
     threads.append(threading.Thread(target=checker, args=(store, stop)))
+    threads.append(threading.Thread(target=mounter, args=(store, random.Random(rng.random()), common,
+                                                          str(tmp_path), stop)))
     for thread in threads:
         thread.start()
     end = time.monotonic() + SECONDS / 2
