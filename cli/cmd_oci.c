@@ -3,16 +3,19 @@
 #include <errno.h>
 
 #include "cmd.h"
+#include "place.h"
 #include "progress.h"
 #include "registry.h"
+#include "source.h"
 
 struct args {
 	struct registry_args registry;
-	const char *platform;
+	const char *platform, *store;
 	bool json, manifest, config;
 };
 
-static const struct opt opts_look[] = {
+static const struct opt opts_layers[] = {
+	OPT_STORE(struct args, store, "store to look into (default: see cairn.1)"),
 	OPT_PLATFORM(struct args, platform),
 	OPTS_REGISTRY(struct args, registry),
 	OPT_JSON(struct args, json),
@@ -129,43 +132,122 @@ const struct command cmd_oci_inspect = {
 
 /* --- layers ---------------------------------------------------------------------------------- */
 
-static void layer_row(size_t i, const struct cairn_oci_layer *l)
+#define LAYERS_MAX 512 /* as the library has it */
+
+/* What the store has of the layers. */
+struct shared {
+	bool asked;
+	struct layer_users {
+		bool stored;
+		const char **tags;
+		size_t nr;
+	} layers[LAYERS_MAX];
+};
+
+static int add_user(void *arg, size_t layer, const char *tag)
+{
+	struct layer_users *u;
+
+	if (layer >= LAYERS_MAX)
+		return 0;
+	u = &((struct shared *)arg)->layers[layer];
+	if (!tag) {
+		u->stored = true;
+		return 0;
+	}
+	if (u->nr % 64 == 0) {
+		void *more = reallocarray(u->tags, u->nr + 64, sizeof(*u->tags));
+
+		if (!more)
+			return -ENOMEM;
+		u->tags = (const char **)more;
+	}
+	u->tags[u->nr] = strdup(tag);
+	return u->tags[u->nr++] ? 0 : -ENOMEM;
+}
+
+static void shared_fini(struct shared *s)
+{
+	for (size_t i = 0; i < LAYERS_MAX; i++) {
+		for (size_t k = 0; k < s->layers[i].nr; k++)
+			free((char *)(uintptr_t)s->layers[i].tags[k]);
+		free(s->layers[i].tags);
+	}
+}
+
+/* Of the store that was named, or the default one if there is one. */
+static int find_shared(const struct args *a, const struct cairn_oci *oci, struct shared *ret)
+{
+	struct cairn_store *store cleanup_store = NULL;
+	const char *place = store_place(a->store);
+	struct cairn_error err = {0};
+	int status, r;
+
+	if (!a->store && (!place || access(place, F_OK) < 0))
+		return EXIT_DONE;
+	status = store_place_open(a->store, CAIRN_STORE_READ_ONLY, &store);
+	if (status != EXIT_DONE)
+		return status;
+	ret->asked = true;
+	r = cairn_oci_shared(oci, store, add_user, ret, &err);
+	return r < 0 ? talk_error(r, &err, place) : EXIT_DONE;
+}
+
+static void layer_row(size_t i, const struct cairn_oci_layer *l, const struct shared *shared)
 {
 	static const char *const keys[] = {"layer",       "digest",     "size",    "media_type",
-					   "compression", "created_by", "diff_id", NULL};
+					   "compression", "created_by", "diff_id", "stored",
+					   "shared",      NULL};
+	const struct layer_users *u = &shared->layers[MIN(i, LAYERS_MAX - 1u)];
 	const struct cell cells[] = {
-		cell_number(i),           cell_word(l->digest),      cell_size(l->size),
-		cell_name(l->media_type), cell_word(l->compression), cell_name(l->created_by),
+		cell_number(i),
+		cell_word(l->digest),
+		cell_size(l->size),
+		cell_name(l->media_type),
+		cell_word(l->compression),
+		cell_name(l->created_by),
 		cell_word(l->diff_id),
+		shared->asked ? cell_bool(u->stored) : cell_none(),
+		shared->asked ? cell_names(u->tags, u->nr) : cell_none(),
 	};
 
-	out_row(keys, "{layer:3} {digest} {diff_id} {compression} {size}\n", cells);
+	out_row(keys,
+		!u->stored ? "{layer:3} {digest} {diff_id} {compression} {size}\n"
+		: u->nr    ? "{layer:3} {digest} {diff_id} {compression} {size}, stored: {shared}\n"
+			   : "{layer:3} {digest} {diff_id} {compression} {size}, stored\n",
+		cells);
 }
 
 static int run_layers(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
 	struct cairn_oci *oci cleanup_oci = NULL;
+	struct shared *shared cleanup_free = (struct shared *)calloc(1, sizeof(*shared));
 	struct cairn_oci_layer layer;
 	int status;
 
 	if (opt_parse(self, argc, argv, &a) < 0)
 		return EXIT_USAGE;
 	out_json = a.json;
+	if (!shared)
+		return EXIT_FAILED;
 	status = open_image(&a, argv[1], &oci);
-	if (status != EXIT_DONE)
-		return status;
-	for (size_t i = 0; cairn_oci_layer(oci, i, &layer) == 0; i++)
-		layer_row(i, &layer);
-	return EXIT_DONE;
+	if (status == EXIT_DONE)
+		status = find_shared(&a, oci, shared);
+	for (size_t i = 0; status == EXIT_DONE && cairn_oci_layer(oci, i, &layer) == 0; i++)
+		layer_row(i, &layer, shared);
+	shared_fini(shared);
+	return status;
 }
 
 const struct command cmd_oci_layers = {
 	.name = "oci layers",
 	.operands = "REF",
 	.summary = "list the layers of a container image",
-	.notes = "From the base on: number, digest, diff_id, compression, size.",
-	.opts = opts_look,
+	.notes =
+		"From the base on: number, digest, diff_id, compression, size; if a store has it,\n"
+		"which images there have it.",
+	.opts = opts_layers,
 	.min = 1,
 	.max = 1,
 	.first = OPERAND_FILE,

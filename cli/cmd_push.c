@@ -8,10 +8,12 @@
 #include "registry.h"
 #include "source.h"
 
+#define LAYERS_AT_ONCE 6u
+
 struct args {
 	struct registry_args registry;
 	const char *store;
-	unsigned int level;
+	unsigned int level, jobs;
 	bool json, quiet, verbose;
 };
 
@@ -19,6 +21,8 @@ static const struct opt opts_push[] = {
 	OPT_STORE(struct args, store, HELP_STORE),
 	OPT_COUNT(struct args, level, 'l', "level", 19,
 		  "level of zstd for layers that are compressed anew (default: 3)"),
+	OPT_COUNT(struct args, jobs, 'j', "jobs", 1024,
+		  "layers at once (default: one for each processor, at most 6)"),
 	OPTS_REGISTRY(struct args, registry),
 	OPT_BOOL(struct args, quiet, 'q', "quiet", 1, "no progress, no summary"),
 	OPT_BOOL(struct args, verbose, 'v', "verbose", 1,
@@ -31,6 +35,8 @@ static const struct opt opts_export[] = {
 	OPT_STORE(struct args, store, HELP_STORE),
 	OPT_COUNT(struct args, level, 'l', "level", 19,
 		  "level of zstd for layers that are compressed anew (default: 3)"),
+	OPT_COUNT(struct args, jobs, 'j', "jobs", 1024,
+		  "layers at once (default: one for each processor, at most 6)"),
 	OPT_BOOL(struct args, quiet, 'q', "quiet", 1, "no progress, no summary"),
 	OPT_BOOL(struct args, verbose, 'v', "verbose", 1,
 		 "the summary even where standard error is no terminal"),
@@ -41,12 +47,14 @@ static const struct opt opts_export[] = {
 static void report(const struct args *a, const char *name, const char *reference,
 		   const struct cairn_push_result *r, double seconds)
 {
-	static const char *const keys[] = {"name", "reference", "digest", "changed", "layers",
-					   "kept", "made",      "sent",   "seconds", NULL};
+	static const char *const keys[] = {"name",   "reference", "digest", "changed",
+					   "layers", "kept",      "made",   "mounted",
+					   "sent",   "seconds",   NULL};
 	const struct cell cells[] = {
-		cell_name(name),       cell_name(reference),     cell_word(r->digest),
-		cell_bool(r->changed), cell_number(r->layers),   cell_number(r->kept),
-		cell_number(r->made),  cell_size(r->sent_bytes), cell_seconds(seconds),
+		cell_name(name),       cell_name(reference),    cell_word(r->digest),
+		cell_bool(r->changed), cell_number(r->layers),  cell_number(r->kept),
+		cell_number(r->made),  cell_number(r->mounted), cell_size(r->sent_bytes),
+		cell_seconds(seconds),
 	};
 
 	out_row(keys, "{digest}\n", cells);
@@ -65,6 +73,7 @@ static int send(const struct command *self, int argc, char **argv, bool layouts_
 	struct args a = {0};
 	struct cairn_store *store cleanup_store = NULL;
 	struct cairn_oci_options options;
+	struct cairn_push_options push = {0};
 	struct cairn_push_result result;
 	struct cairn_error err = {0};
 	struct busy busy;
@@ -83,7 +92,9 @@ static int send(const struct command *self, int argc, char **argv, bool layouts_
 		return status;
 	interrupt_hold();
 	busy_start(&busy, "sending", a.quiet);
-	r = cairn_oci_push(store, argv[1], argv[2], &options, (int)a.level, &result, &err);
+	push.level = (int)a.level;
+	push.jobs = a.jobs ? a.jobs : MIN(jobs_of(0), LAYERS_AT_ONCE);
+	r = cairn_oci_push(store, argv[1], argv[2], &options, &push, &result, &err);
 	busy_stop(&busy);
 	interrupt_release();
 	if (r < 0)

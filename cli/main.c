@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "cmd.h"
+#include "registry.h"
 
 /* In the order of the help; the members of a group stand behind it. */
 const struct command *const commands[] = {
@@ -90,6 +91,7 @@ static int finish(int status)
 int main(int argc, char **argv)
 {
 	const struct command *cmd;
+	int status;
 
 #ifndef NDEBUG
 	for (size_t i = 0; commands[i]; i++)
@@ -101,5 +103,7 @@ int main(int argc, char **argv)
 	cmd = find_or_alias(argv[1]);
 	if (!cmd)
 		return talk_usage("unknown command '%s'", argv[1]);
-	return finish(command_run(cmd, argc - 1, argv + 1));
+	status = command_run(cmd, argc - 1, argv + 1);
+	registry_tell_warnings();
+	return finish(status);
 }

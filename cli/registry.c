@@ -12,12 +12,14 @@
  */
 #include "registry.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "progress.h"
 
 #define AUTH_FILES_MAX 4
 #define KEPT_MAX       16
+#define WARNINGS_MAX   32
 #define SYSTEM_CONF    "/etc/containers/registries.conf"
 
 static const char *variable(const char *name)
@@ -97,6 +99,43 @@ static int is_cancelled(void *arg)
 	return progress_stderr.cancelled(arg);
 }
 
+/* Of the whole process, until it ends. */
+static struct {
+	pthread_mutex_t lock;
+	char *lines[WARNINGS_MAX];
+	unsigned int nr;
+} warnings = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void keep_warning(void *arg, const char *host, const char *text)
+{
+	char *line;
+
+	(void)arg;
+	if (asprintf(&line, "%s warns: %s", host, text) < 0)
+		return;
+	pthread_mutex_lock(&warnings.lock);
+	for (unsigned int i = 0; line && i < warnings.nr; i++) {
+		if (strcmp(warnings.lines[i], line))
+			continue;
+		free(line);
+		line = NULL;
+	}
+	if (line && warnings.nr < WARNINGS_MAX)
+		warnings.lines[warnings.nr++] = line;
+	else
+		free(line);
+	pthread_mutex_unlock(&warnings.lock);
+}
+
+void registry_tell_warnings(void)
+{
+	for (unsigned int i = 0; i < warnings.nr; i++) {
+		talk("%s", warnings.lines[i]);
+		free(warnings.lines[i]);
+	}
+	warnings.nr = 0;
+}
+
 int registry_options(const struct registry_args *a, const char *platform,
 		     struct cairn_oci_options *ret)
 {
@@ -118,6 +157,7 @@ int registry_options(const struct registry_args *a, const char *platform,
 		.no_proxy = first_of(exceptions),
 		.cancelled = is_cancelled,
 		.cancelled_arg = progress_stderr.arg,
+		.warn = keep_warning,
 	};
 	if (a->creds && !strchr(a->creds, ':'))
 		return talk_usage("--creds is not USER:PASSWORD");

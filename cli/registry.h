@@ -52,6 +52,9 @@ static inline enum cairn_xattr_mode xattrs_of_choice(unsigned int choice)
 int registry_options(const struct registry_args *a, const char *platform,
 		     struct cairn_oci_options *ret);
 
+/* What registries wanted to be read, which must not get between the lines of a terminal's progress. */
+void registry_tell_warnings(void);
+
 static inline void cleanup_oci_p(struct cairn_oci **oci)
 {
 	cairn_oci_close(*oci);

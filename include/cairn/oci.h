@@ -14,6 +14,7 @@
 #ifndef CAIRN_OCI_H
 #define CAIRN_OCI_H
 
+#include <cairn/export.h>
 #include <cairn/image.h>
 #include <cairn/layer.h>
 
@@ -45,6 +46,10 @@ struct cairn_oci_options {
 	const char *proxy, *no_proxy;    /* URL of a proxy, and hosts without it */
 	int (*cancelled)(void *arg);     /* asked several times a second; 1: stop. May be NULL */
 	void *cancelled_arg;
+	/* Told, once for each, what registries want people to read; @text without control characters. From
+	 * any thread. May be NULL. */
+	void (*warn)(void *arg, const char *host, const char *text);
+	void *warn_arg;
 };
 
 struct cairn_oci;
@@ -89,6 +94,12 @@ struct cairn_oci_layer {
 
 /* Layer @i, from the base at 0 on. Returns 0 or -EINVAL. */
 CAIRN_API int cairn_oci_layer(const struct cairn_oci *oci, size_t i, struct cairn_oci_layer *ret);
+
+/* Which layers @store has: calls @fn with the number of each that it has, @tag NULL, and again with the tag of
+ * each image in the store that has the same one. Returns 0, what @fn returned below 0, or a negative errno. */
+CAIRN_API int cairn_oci_shared(const struct cairn_oci *oci, const struct cairn_store *store,
+			       int (*fn)(void *arg, size_t layer, const char *tag), void *arg,
+			       struct cairn_error *err);
 
 /* An image that a place has. */
 struct cairn_oci_entry {
@@ -210,16 +221,51 @@ struct cairn_push_result {
 	int changed;   /* 1: it is another one than in the store, for a layer is compressed anew */
 	size_t layers; /* of them … */
 	size_t kept, made;   /* … went out as they came or were there; were compressed anew */
+	size_t mounted;      /* of those kept: the registry took them from another repository */
 	uint64_t sent_bytes; /* of layers */
+};
+
+struct cairn_push_options {
+	int level;         /* of zstd for layers that are compressed anew, 1 to 19; 0: 3 */
+	unsigned int jobs; /* layers at once; 0: 1 */
 };
 
 /* Sends the container image @name of @store (its tag, or the digest of its manifest) to @reference: a registry
  * or an OCI layout. Layers go out as they came if they were kept (keep_blobs), were plain, or are there
- * already; others are compressed as zstd:chunked with @level (0: 3): then their digests are others, their
- * diff_ids the same. Returns 0; -ENOENT: no such image, or a layer is missing; -EACCES; … */
+ * already; or the registry takes them from another repository of it, which is asked for where an image of the store
+ * with the same layer has the name of such a one as its own. Others are compressed as zstd:chunked: then their digests
+ * are others, their diff_ids the same. Returns 0; -ENOENT: no such image, or a layer is missing; -EACCES; … */
 CAIRN_API int cairn_oci_push(struct cairn_store *store, const char *name, const char *reference,
-			     const struct cairn_oci_options *options, int level,
-			     struct cairn_push_result *ret, struct cairn_error *err);
+			     const struct cairn_oci_options *options,
+			     const struct cairn_push_options *push, struct cairn_push_result *ret,
+			     struct cairn_error *err);
+
+/* --- one more layer -------------------------------------------------------------------------- */
+
+struct cairn_commit_options {
+	const char *created; /* RFC 3339: "2026-01-31T12:00:00Z" */
+	const char *created_by;
+	const char *comment; /* NULL: none */
+	/* As in struct cairn_export_options: sockets, which a tar cannot have. May be NULL. */
+	void (*refused)(void *arg, const struct cairn_refusal *refusal);
+	void *refused_arg;
+};
+
+struct cairn_commit_result {
+	struct cairn_layer_result layer;
+	char manifest[CAIRN_CONTENT_DIGEST_MAX]; /* digest of the new image's manifest */
+	struct cairn_pull_result pull;
+};
+
+/* Makes an image of the container image @name of @store (its tag, or the digest of its manifest) and one more layer,
+ * @layer, whose contents the store has (cairn_layer_from_upper()). Config and manifest are those of @name but for the
+ * layer, the time and the history; annotations are not taken over. Its name and all else follow from @pull, as for
+ * cairn_oci_pull(). The layer is kept as a plain tar. Returns 0; -ENOENT: no such image; or as cairn_layer_write() and cairn_oci_pull(). */
+CAIRN_API int cairn_oci_commit(struct cairn_store *store, const char *name,
+			       const struct cairn_tree *layer,
+			       const struct cairn_commit_options *options,
+			       const struct cairn_pull_options *pull,
+			       struct cairn_commit_result *ret, struct cairn_error *err);
 
 /* --- seals ----------------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/oci-internal.h"
+#include "oci/push.h"
 
 #define REF_NAME       "org.opencontainers.image.ref.name"
 #define CHUNKED        "io.github.containers.zstd-chunked.manifest-checksum"
@@ -138,6 +139,17 @@ int cairn_oci_layer(const struct cairn_oci *oci, size_t i, struct cairn_oci_laye
 }
 
 /* --- listing --------------------------------------------------------------------------------- */
+
+int cairn_oci_shared(const struct cairn_oci *oci, const struct cairn_store *store,
+		     int (*fn)(void *arg, size_t layer, const char *tag), void *arg,
+		     struct cairn_error *err)
+{
+	const struct oci_config *config = oci->image->config;
+
+	return config ? store_layer_users(store, config->diff_ids, config->nr_diff_ids, fn, arg,
+					  err)
+		      : 0;
+}
 
 static int list_index(const struct oci_document *index, const char *tag,
 		      int (*fn)(void *arg, const struct cairn_oci_entry *entry), void *arg)

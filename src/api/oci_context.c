@@ -88,6 +88,8 @@ int oci_context_init(struct oci_context *c, const struct cairn_oci_options *opti
 	c->cancelled_arg = o->cancelled_arg;
 	c->registry.http.cancelled = is_cancelled;
 	c->registry.http.cancelled_arg = c;
+	c->registry.warn = o->warn;
+	c->registry.warn_arg = o->warn_arg;
 	r = set_platform(c, o->platform, err);
 	if (r == 0)
 		r = set_auth(c, o, err);

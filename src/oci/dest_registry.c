@@ -41,6 +41,47 @@ static int registry_has(struct dest *dest, const char *digest, uint64_t size,
 	return registry_refusal(d->registry, d->name, &request, err);
 }
 
+/* A registry that cannot begins an upload instead, which is of no use. */
+static void cancel_upload(struct registry_dest *d, const char *path, const char *location)
+{
+	struct http_request request cleanup_http_request = HTTP_REQUEST_INIT;
+	char *base cleanup_free = registry_url(d->registry, NULL, path, NULL);
+	char *url cleanup_free = base ? registry_url(d->registry, base, location, NULL) : NULL;
+
+	request.method = HTTP_DELETE;
+	request.total_seconds = 60;
+	request.attempts = 1;
+	if (url)
+		(void)send(d, url, &request, NULL);
+}
+
+static int registry_mount(struct dest *dest, const char *digest, const char *from,
+			  struct cairn_error *err)
+{
+	struct registry_dest *d = (struct registry_dest *)dest;
+	struct http_request request cleanup_http_request = HTTP_REQUEST_INIT;
+	char path[PATH_MAX_LEN + 2 * OCI_DIGEST_MAX];
+	const char *told;
+	int r;
+
+	if (!strcmp(from, d->name))
+		return 0;
+	snprintf(path, sizeof(path), "/v2/%s/blobs/uploads/?mount=%s&from=%s", d->name, digest,
+		 from);
+	request.method = HTTP_POST;
+	request.total_seconds = 60;
+	request.body_max = HTTP_ERROR_BODY_MAX;
+	r = registry_do(d->registry, d->name, from, REGISTRY_PUSH, path, &request, err);
+	if (r == -EACCES) /* no token for both: then not so */
+		return 0;
+	told = http_header(&request, "Location", 0);
+	if (r == 0 && request.status == 202 && told) {
+		snprintf(path, sizeof(path), "/v2/%s/blobs/uploads/", d->name);
+		cancel_upload(d, path, told);
+	}
+	return r < 0 ? r : request.status == 201;
+}
+
 /* Begins an upload: where the blob is to be sent to. On the heap. */
 static char *begin_upload(struct registry_dest *d, const char *digest, struct cairn_error *err)
 {
@@ -215,6 +256,7 @@ static void registry_free(struct dest *dest)
 
 static const struct dest_ops registry_ops = {
 	.has = registry_has,
+	.mount = registry_mount,
 	.blob = registry_blob,
 	.manifest = registry_manifest,
 	.free = registry_free,

@@ -26,6 +26,15 @@ int oci_source_store_open(struct cairn_store *store, const char *tag, struct sou
 /* The reference below streams/refs that @tag has: "oci/" and the tag, '/' and '%' escaped. */
 int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_error *err);
 
+/* Opens the split stream that has the entry @name. Returns a descriptor or -ENOENT … */
+int store_open_stream(const struct cairn_store *store, const char *name, struct cairn_error *err);
+
+/* Calls @fn for each of @diff_ids[0..@nr) that the store has as a layer, with a @tag of NULL, and for each tag of
+ * an image that has it. Returns 0, what @fn returned below 0, or a negative errno. */
+typedef int (*layer_user_fn)(void *arg, size_t i, const char *tag);
+int store_layer_users(const struct cairn_store *store, const char *const *diff_ids, size_t nr,
+		      layer_user_fn fn, void *arg, struct cairn_error *err);
+
 /* All of the split stream with the entry @name, at most @max bytes, in place of what is in @ret. */
 int store_read_stream(const struct cairn_store *store, const char *name, size_t max,
 		      struct buf *ret, struct cairn_error *err);
@@ -42,9 +51,14 @@ int store_open_blob(const struct cairn_store *store, const char *digest, struct 
 
 struct dest;
 
+/* Any number of threads may call all but manifest() at once. */
 struct dest_ops {
 	/* Whether it has the blob. Returns 1, 0 or a negative errno. */
 	int (*has)(struct dest *d, const char *digest, uint64_t size, struct cairn_error *err);
+
+	/* Takes the blob from the repository @from of the same place. Returns 1; 0: it cannot, or has it not; or a
+	 * negative errno. NULL: it never can. */
+	int (*mount)(struct dest *d, const char *digest, const char *from, struct cairn_error *err);
 
 	/* Takes the blob: all @size bytes of the file @fd. */
 	int (*blob)(struct dest *d, const char *digest, uint64_t size, int fd,
@@ -78,14 +92,29 @@ int dest_put_bytes(struct dest *d, const char *digest, const struct buf *bytes,
 
 /* --- pushing --------------------------------------------------------------------------------- */
 
+/* Makes the media types of a manifest those of OCI. Returns 0 or -ENOMEM. */
+struct json_t;
+int manifest_to_oci(struct json_t *manifest);
+
 struct push_result {
 	char digest[OCI_DIGEST_MAX]; /* of the manifest over there */
 	size_t layers, kept, made;   /* there already or as they came; compressed anew */
+	size_t mounted;              /* of those that were kept: from another repository */
 	uint64_t sent;               /* bytes of blobs */
+};
+
+struct push_options {
+	int level;         /* of what is compressed anew; 0: CHUNKED_LEVEL_DEFAULT */
+	unsigned int jobs; /* layers at once; 0: 1 */
+	/* For each layer another repository of the same registry that may have its blob; NULL: none is known. */
+	const char *const *from;
+	bool (*cancelled)(void *arg); /* asked by any thread; may be NULL */
+	void *cancelled_arg;
 };
 
 /* @image: of oci_source_store_open(). @tag: the name over there, NULL: none. */
 int push_image(const struct oci_image *image, struct cairn_store *store, struct dest *dest,
-	       const char *tag, int level, struct push_result *ret, struct cairn_error *err);
+	       const char *tag, const struct push_options *options, struct push_result *ret,
+	       struct cairn_error *err);
 
 #endif

@@ -12,6 +12,7 @@
 #define TOKENS_MAX    64
 #define SCOPE_MAX     1200
 #define TOKEN_MIN     60 /* seconds that a token lasts at least */
+#define WARNINGS_MAX  16 /* of one registry; more are not told */
 #define TOKEN_RESERVE 10 /* … and before its end it is not used any more */
 
 struct token {
@@ -36,6 +37,8 @@ struct registry {
 	struct challenge challenge; /* what it asks for; realm "" and scheme OTHER: not known */
 	struct token tokens[TOKENS_MAX];
 	unsigned int nr_tokens;
+	char *warnings[WARNINGS_MAX]; /* that were told */
+	unsigned int nr_warnings;
 };
 
 struct http *registry_borrow(struct registry *r, struct cairn_error *err);

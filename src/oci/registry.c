@@ -148,6 +148,8 @@ void registry_close(struct registry *r)
 		free(r->tokens[i].scope);
 		free(r->tokens[i].value);
 	}
+	for (unsigned int i = 0; i < r->nr_warnings; i++)
+		free(r->warnings[i]);
 	credentials_fini(&r->credentials);
 	free(r->host);
 	free(r->api);
@@ -313,6 +315,48 @@ static int do_with(struct registry *r, struct http *h, const char *name, const c
 	return 0;
 }
 
+/* The text of "299 AGENT "TEXT"", made harmless; false: another warning, or none. */
+static bool warning_text(const char *value, char *out, size_t size)
+{
+	const char *at = strchr(value, '"');
+	char text[300];
+	size_t len = 0;
+
+	if (strncmp(value, "299 ", 4) || !at)
+		return false;
+	for (at++; *at && *at != '"' && len < sizeof(text) - 1; at++) {
+		if (*at == '\\' && at[1])
+			at++;
+		text[len++] = *at;
+	}
+	error_quote(text, len, out, size);
+	return len > 0;
+}
+
+static void tell_warnings(struct registry *r, const struct http_request *request)
+{
+	const char *value;
+	char text[600];
+
+	if (!r->options->warn)
+		return;
+	for (unsigned int i = 0; (value = http_header(request, "Warning", i)) != NULL; i++) {
+		unsigned int k = 0;
+
+		if (!warning_text(value, text, sizeof(text)))
+			continue;
+		pthread_mutex_lock(&r->lock);
+		while (k < r->nr_warnings && strcmp(r->warnings[k], text))
+			k++;
+		if (k == r->nr_warnings && k < WARNINGS_MAX &&
+		    (r->warnings[k] = strdup(text)) != NULL) {
+			r->nr_warnings++;
+			r->options->warn(r->options->warn_arg, r->host, text);
+		}
+		pthread_mutex_unlock(&r->lock);
+	}
+}
+
 int registry_do(struct registry *r, const char *name, const char *from, enum registry_access access,
 		const char *path, struct http_request *request, struct cairn_error *err)
 {
@@ -329,6 +373,8 @@ int registry_do(struct registry *r, const char *name, const char *from, enum reg
 	code = do_with(r, h, name, from, access, request, err);
 	request->url = NULL;
 	registry_return(r, h);
+	if (code == 0)
+		tell_warnings(r, request);
 	if (code < 0 && code != -ECANCELED)
 		error_prepend(err, "registry %s", r->host);
 	return code;

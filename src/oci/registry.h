@@ -25,6 +25,11 @@ struct registry_options {
 	const struct registries *registries; /* NULL: none */
 	bool plain_http;                     /* speak http, not https */
 	bool insecure; /* any certificate, or http if that is what it speaks */
+
+	/* Told once of each text that a registry wants people to read (Warning: 299); from any thread, one registry's
+	 * one after the other. May be NULL. */
+	void (*warn)(void *arg, const char *host, const char *text);
+	void *warn_arg;
 };
 
 struct registry;

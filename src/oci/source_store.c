@@ -47,8 +47,7 @@ static int64_t take_object(void *arg, const struct cairn_digest *id)
 	return r < 0 ? r : (int64_t)(c->to->len - before);
 }
 
-/* Opens the split stream that has the entry @name. */
-static int open_stream(const struct cairn_store *store, const char *name, struct cairn_error *err)
+int store_open_stream(const struct cairn_store *store, const char *name, struct cairn_error *err)
 {
 	char path[OBJECT_PATH_MAX];
 	struct cairn_digest id;
@@ -66,7 +65,7 @@ int store_read_stream(const struct cairn_store *store, const char *name, size_t 
 	struct collect c = {store, ret, err};
 	const struct splitstream_sink sink = {take_bytes, take_object, &c};
 	struct splitstream *s cleanup(splitstream) = NULL;
-	int fd cleanup_fd = open_stream(store, name, err), r;
+	int fd cleanup_fd = store_open_stream(store, name, err), r;
 
 	if (fd < 0)
 		return fd;
@@ -103,7 +102,7 @@ int store_open_blob(const struct cairn_store *store, const char *digest, struct 
 	int fd cleanup_fd = -1, r;
 
 	snprintf(name, sizeof(name), STORE_BLOB_PREFIX "%s", digest);
-	fd = open_stream(store, name, err);
+	fd = store_open_stream(store, name, err);
 	if (fd < 0)
 		return fd;
 	r = splitstream_open(fd, store->alg, &s, err);

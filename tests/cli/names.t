@@ -213,10 +213,10 @@ Damage.
   dangling  nothing  dangling: what it names is missing
   plain    st/images/refs/plain: not a symbolic link
 
-  $ cairn images --store st | sed 's/^[0-9a-f]* .*  //'
+  $ cairn images --store st | sed 's/^[0-9a-f]* .*  //' | sort
   b
-  file
   c,empty,site/x
+  file
   short  st/images/short: its link does not end in an object's name
 
   $ cairn ls out --store st

@@ -4,7 +4,8 @@
 
 What is a test: every test() that a meson.build registers; and in the folders in FOLDERS every
 test_*.py (run by pytest, each of its cases counts) and every other file that is executable. Each gets
-a folder of its own (its working directory and TMPDIR), a time limit, and this environment:
+a folder of its own (its working directory and TMPDIR), a time limit, and this environment, and must
+bear others beside it:
 
     CAIRN_SOURCE   the source tree            CAIRN_BUILD   the build that is tested
     PATH           begins with the programs of that build
@@ -34,8 +35,6 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 # Folders below tests/, with the seconds that a file in them may take.
 FOLDERS = {'golden': 300, 'property': 300, 'dropin': 300, 'cli': 300, 'system': 300, 'vm': 900,
            'check': 300}
-# Those whose tests take turns: they measure time, mount, or look at the whole source tree.
-SERIAL = {'system', 'vm', 'check'}
 # The tests in a guest, as root, with a kernel that has fs-verity; the kernel for a file that names none.
 GUEST = 'vm'
 GUEST_KERNEL = '6.12'
@@ -59,9 +58,9 @@ SKIP = 77
 
 
 class Test:
-    def __init__(self, label, build, group, name, cmd, timeout, env=None, parallel=True, pytest=False):
+    def __init__(self, label, build, group, name, cmd, timeout, env=None, pytest=False):
         self.label, self.build, self.group = label, build, group
-        self.cmd, self.env, self.parallel, self.pytest = cmd, env or {}, parallel, pytest
+        self.cmd, self.env, self.pytest = cmd, env or {}, pytest
         self.timeout = timeout * TIME_FACTOR[label]
         self.name = (label + ':' if label else '') + group + '/' + name
 
@@ -80,8 +79,7 @@ def meson_tests(label, build, groups):
             group = suites[0] if suites else 'unit'
             if groups is not None and not groups.intersection(suites):
                 continue
-            yield Test(label, build, group, t['name'], t['cmd'], t['timeout'] or 600, t['env'],
-                       t['is_parallel'])
+            yield Test(label, build, group, t['name'], t['cmd'], t['timeout'] or 600, t['env'])
 
 
 def folder_tests(label, build, groups, registered):
@@ -103,8 +101,7 @@ def folder_tests(label, build, groups, registered):
             if pytest:
                 cmd = [sys.executable, '-m', 'pytest', '-q', '--tb=short', '-p', 'no:cacheprovider',
                        '--junitxml=cases.xml', '--rootdir', folder, path]
-            yield Test(label, build, group, entry.rsplit('.', 1)[0], cmd, timeout,
-                       parallel=group not in SERIAL, pytest=pytest)
+            yield Test(label, build, group, entry.rsplit('.', 1)[0], cmd, timeout, pytest=pytest)
 
 
 def guest_tests(label, build, entry, path, timeout):
@@ -112,8 +109,7 @@ def guest_tests(label, build, entry, path, timeout):
     with open(path) as f:
         kernels = re.search(r'^# guest: (.*)$', f.read(), re.M)
     for kernel in kernels.group(1).split() if kernels else [GUEST_KERNEL]:
-        test = Test(label, build, GUEST, f'{entry[:-3]}@{kernel}', [path], timeout, parallel=False,
-                    pytest=True)
+        test = Test(label, build, GUEST, f'{entry[:-3]}@{kernel}', [path], timeout, pytest=True)
         test.kernel = kernel
         yield test
 
@@ -179,6 +175,8 @@ def run(test):
         TSAN_OPTIONS=f'halt_on_error=1 suppressions={SOURCE}/tests/lib/tsan.supp',
         ASAN_OPTIONS='abort_on_error=1:detect_leaks=1',
         UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1')
+    if test.label:  # slow, and after other faults: one random case of a kind
+        env.setdefault('CAIRN_ROUNDS', '1')
     env.update(test.env)
     start = time.monotonic()
     try:
@@ -246,16 +244,14 @@ def main():
     counts = {'passed': 0, 'failed': 0, 'skipped': 0}
     failed = []
     start = time.monotonic()
-    # First those that may run side by side, then the others one by one.
-    for parallel in True, False:
-        batch = [t for t in tests if t.parallel == parallel]
-        jobs = os.cpu_count() if parallel else 1
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            for results in pool.map(run, batch):
-                for result in results:
-                    report(result, counts, args.verbose)
-                    if result.status not in (0, SKIP):
-                        failed.append(result.name)
+    # Side by side, the guests first: they take longest.
+    tests.sort(key=lambda t: t.group != GUEST)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for results in pool.map(run, tests):
+            for result in results:
+                report(result, counts, args.verbose)
+                if result.status not in (0, SKIP):
+                    failed.append(result.name)
     print(f'{time.monotonic() - start:.0f} s')
     for name in failed:
         print(f'failed: {name}')

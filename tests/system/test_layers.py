@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 from programs import BUILD, GOLDEN, output, run  # noqa: E402
+from registry import Layout  # noqa: E402
 
 LAYERTOOL = os.path.join(BUILD, 'tests', 'lib', 'layertool')
 OCI = os.path.join(GOLDEN, 'oci')
@@ -196,6 +197,43 @@ def test_commit(overlay):
     assert './' not in names
     assert names.index('usr/d1/.wh..wh..opq') < names.index('usr/d1/-before the mark')
     assert 'usr/.wh.d0' in names
+
+
+def test_commit_upon_an_image(overlay):
+    """The changes of a mount, upon the image that it is of, are an image like any other."""
+    layout = Layout(overlay / 'layout')
+    with open(overlay / 'base', 'wb') as f:
+        subprocess.run(['tar', '--format=posix', '--xattrs', '-C', overlay / 'lower', '-c', '.'], check=True, stdout=f)
+    base = (overlay / 'base').read_bytes()
+    layout.name(layout.image([base], config={'Cmd': ['x']}, annotations={'about': 'the base'}), 'a')
+    store = ['-s', overlay / 'store']
+    output('cairn', 'pull', '-q', *store, '--profile', 'runtime', '-n', 'a', f'oci:{layout.path}:a')
+    change(overlay / 'merged')
+    os.sync()
+    words = ['oci', 'commit', '-q', '--json', *store, '--profile', 'runtime', '-m', 'why', '-n', 'b', overlay / 'upper', 'a']
+    env = {'SOURCE_DATE_EPOCH': '1700000000'}
+    made = json.loads(output('cairn', *words, env=env))
+    again = json.loads(output('cairn', *words, env=env))
+    assert again == made
+    result = run('cairn', 'diff', overlay / 'merged', 'ref:b', *store)
+    lines = result.stdout.decode().splitlines()
+    assert {line for line in lines if line.startswith('/')} <= {'/: mtime'}, lines
+
+    # Its documents: those of the base, one layer and one entry of history more.
+    output('cairn', 'oci', 'export', '-q', *store, 'b', f'oci:{overlay}/out:b')
+    config = json.loads(output('cairn', 'oci', 'inspect', '-c', f'oci:{overlay}/out:b'))
+    assert config['config'] == {'Cmd': ['x']} and config['rootfs']['diff_ids'][1] == made['diff_id']
+    assert config['history'] == [{'created': '2023-11-14T22:13:20Z', 'created_by': 'cairn oci commit', 'comment': 'why'}]
+    assert 'annotations' not in json.loads(output('cairn', 'oci', 'inspect', '-m', f'oci:{overlay}/out:b'))
+    shared = [json.loads(line) for line in output('cairn', 'oci', 'layers', '--json', *store,
+                                                  f'oci:{overlay}/out:b').splitlines()]
+    assert [(layer['stored'], layer['shared']) for layer in shared] == [(True, ['a', 'b']), (True, ['b'])]
+    # Without a name of its own it takes over that of the base.
+    words = ['oci', 'commit', '-q', *store, '--profile', 'runtime', overlay / 'upper', 'b']
+    moved = output('cairn', *words).decode().strip()
+    assert output('cairn', 'digest', 'ref:b', *store).decode().split()[0] == moved
+    assert run('cairn', 'fsck', '-q', *store).returncode == 0
+    assert b'no container image of that name' in run('cairn', 'oci', 'commit', *store, overlay / 'upper', 'c').stderr
 
 
 @pytest.mark.parametrize('attribute, words', [

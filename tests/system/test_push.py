@@ -108,6 +108,27 @@ def test_registry(stored, tmp_path, user):
         assert digest(f'oci:{tmp_path}/theirs:z', '--profile', 'runtime') == first['digest']
 
 
+def test_mounted(stored, tmp_path):
+    """What another repository of the registry has need not be sent; without it, and where that cannot be, it is."""
+    with Registry(tmp_path / 'server') as registry, Faults(upstream=('127.0.0.1', registry.port)) as server:
+        host = server.url[7:]
+        registry.push(f'oci:{stored.path}:a', 'first/a:1')
+        pull(tmp_path / 's', f'{host}/first/a:1', '--profile', 'runtime')
+        found = push(tmp_path / 's', f'{host}/first/a:1', f'{host}/second/b:1')
+        assert (found['mounted'], found['kept'], found['sent'], found['digest']) == (2, 2, 0, manifest_of(stored))
+        server.add('/v2/third/c/blobs/uploads/.mount.*', 'status', 403, times=1, method='POST')
+        found = push(tmp_path / 's', f'{host}/first/a:1', f'{host}/third/c:1', '-j', '1')
+        assert (found['mounted'], found['made']) == (1, 1), found
+        # That of the other repository is gone: an upload is begun instead, and cancelled.
+        pull(tmp_path / 's', f'oci:{stored.path}:a', '--profile', 'runtime', '--name', f'{host}/gone:1')
+        run('cairn', 'untag', '--store', tmp_path / 's', f'{host}/first/a:1')
+        os.unlink(tmp_path / 's' / 'streams' / 'refs' / 'oci' / f'{host}%2Ffirst%2Fa:1')
+        found = push(tmp_path / 's', f'{host}/gone:1', f'{host}/fourth/d:1')
+        assert (found['mounted'], found['made']) == (0, 2)
+        assert {a.method for a in server.log if '/fourth/' in a.path} >= {'DELETE'}
+        assert pull(tmp_path / 's2', f'{host}/fourth/d:1', '--profile', 'runtime')
+
+
 def test_bad_registry(stored, tmp_path):
     pull(tmp_path / 's', f'oci:{stored.path}:a', '--profile', 'runtime', '--name', 'a', '--keep-blobs')
     with Registry(tmp_path / 'server') as registry, Faults(upstream=('127.0.0.1', registry.port)) as server:

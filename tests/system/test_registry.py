@@ -74,6 +74,16 @@ def test_lists(place):
     assert json.loads(layers)['diff_id'] == sha256(tar({'usr/': None, 'usr/a': b'linux/amd64' * 100}))
 
 
+def test_warnings(place):
+    """What a registry wants people to read is told, once, and nothing else of that header."""
+    with Faults(upstream=('127.0.0.1', int(place.host.split(':')[1]))) as server:
+        server.add('.*/manifests/.*', 'header', 'Warning', '299 - "will \\"end\\" \x1b soon"')
+        server.add('.*/blobs/.*', 'header', 'Warning', '199 - "not this"')
+        found = run('cairn', 'oci', 'inspect', f'{server.url[7:]}/test/a:one', env=ENV)
+        assert found.returncode == 0
+        assert found.stderr.decode() == f'cairn: oci inspect: {server.url[7:]} warns: will "end" \\x1b soon\n', found.stderr
+
+
 def test_skopeo_agrees(place):
     """The same manifest as another client finds."""
     theirs = subprocess.run(['skopeo', 'inspect', '--raw', '--tls-verify=false', f'docker://{place.host}/test/a:one'],
