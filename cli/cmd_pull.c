@@ -233,8 +233,12 @@ static char *default_name(const char *reference)
 			path = i > 0;
 		}
 	}
-	while (path && (slash = strrchr(rest, '/')) != NULL && !slash[1])
-		break;
+	/* containers-storage:[DIR]NAME, where NAME is like a registry's. */
+	if (!strncmp(reference, "containers-storage:", 19)) {
+		path = false;
+		slash = *rest == '[' ? strchr(rest, ']') : NULL;
+		rest = slash ? slash + 1 : rest;
+	}
 	slash = strrchr(rest, '/');
 	name = strdup(path && slash && slash[1] ? slash + 1 : rest);
 	at = name ? strstr(name, "@sha") : NULL;

@@ -8,6 +8,9 @@
  *	certificates	/etc/containers/certs.d, /etc/docker/certs.d
  *	mirrors		$CONTAINERS_REGISTRIES_CONF, ~/.config/containers/registries.conf,
  *			/etc/containers/registries.conf and its .d
+ *	podman's images	$CONTAINERS_STORAGE_CONF, ~/.config/containers/storage.conf,
+ *			/etc/containers/storage.conf, /usr/share/containers/storage.conf; without a word there
+ *			/var/lib/containers/storage, $XDG_DATA_HOME/containers/storage (~/.local/share)
  *	proxies		https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY; no_proxy, NO_PROXY
  */
 #include "registry.h"
@@ -85,6 +88,28 @@ static void set_registries(const struct registry_args *a, struct cairn_oci_optio
 	o->registries_conf_dir = SYSTEM_CONF ".d";
 }
 
+/* Of containers-storage, where podman looks. */
+static const char *storage_dir(void)
+{
+	if (!geteuid())
+		return "/var/lib/containers/storage";
+	return variable("XDG_DATA_HOME")
+		       ? join(variable("XDG_DATA_HOME"), "/containers/storage")
+		       : join(variable("HOME"), "/.local/share/containers/storage");
+}
+
+static const char *storage_conf(void)
+{
+	const char *given = variable("CONTAINERS_STORAGE_CONF");
+
+	if (given)
+		return given;
+	if (geteuid())
+		return join(variable("HOME"), "/.config/containers/storage.conf");
+	return !access("/etc/containers/storage.conf", F_OK) ? "/etc/containers/storage.conf"
+							     : "/usr/share/containers/storage.conf";
+}
+
 static const char *first_of(const char *const *names)
 {
 	const char *value = NULL;
@@ -153,6 +178,8 @@ int registry_options(const struct registry_args *a, const char *platform,
 		.auth_file = a->authfile ? a->authfile : variable("REGISTRY_AUTH_FILE"),
 		.auth_files = files,
 		.nr_auth_files = auth_files(files),
+		.storage_dir = storage_dir(),
+		.storage_conf = storage_conf(),
 		.proxy = first_of(proxies),
 		.no_proxy = first_of(exceptions),
 		.cancelled = is_cancelled,

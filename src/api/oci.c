@@ -25,6 +25,14 @@ void cairn_oci_close(struct cairn_oci *oci)
 
 DEFINE_CLEANUP(struct cairn_oci *, cairn_oci, cairn_oci_close)
 
+static int find_storage(const struct cairn_oci_options *o, char **ret, struct cairn_error *err)
+{
+	if (!o)
+		return 0;
+	*ret = o->storage_dir ? strdup(o->storage_dir) : NULL;
+	return o->storage_conf ? oci_storage_root(o->storage_conf, ret, err) : 0;
+}
+
 static int open_source(const char *reference, const struct cairn_oci_options *options,
 		       struct cairn_oci **ret, struct cairn_error *err)
 {
@@ -36,6 +44,10 @@ static int open_source(const char *reference, const struct cairn_oci_options *op
 	r = oci_reference_parse(reference, &oci->ref, err);
 	if (r == 0)
 		r = oci_context_init(&oci->context, options, err);
+	if (r < 0)
+		return r;
+	if (oci->ref.transport == OCI_STORAGE && !oci->ref.path)
+		r = find_storage(options, &oci->ref.path, err);
 	if (r < 0)
 		return r;
 	oci->reference = oci_reference_format(&oci->ref);

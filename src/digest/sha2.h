@@ -65,6 +65,9 @@ struct sha2 {
 /* The plan for @alg on this processor, made at the first call. Any thread may call it. */
 const struct sha2 *sha2_get(enum cairn_alg alg);
 
+/* Calls what a processor without instructions for it takes, so that nothing has to be loaded later. */
+void sha2_load(void);
+
 /* Plans @alg with only the kernel @only, which the processor must support, or with all (NULL). */
 void sha2_init(struct sha2 *h, enum cairn_alg alg, const struct sha2_impl *only);
 

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "digest/sha2.h"
 #include "digest/verity.h"
 #include "erofs/format.h"
 #include "fuse/server-internal.h"
@@ -225,6 +226,7 @@ static int init_server(struct server *s, const struct cairn_fuse_options *o, int
 	int r = 0;
 
 	*s = (struct server){.options = o, .statfs_fd = -1, .dev = dev_fd};
+	sha2_load(); /* in the sandbox no library can be opened */
 	(void)pthread_mutex_init(&s->log_lock, NULL);
 	(void)pthread_mutex_init(&s->opens_lock, NULL);
 	s->trusted = is_machines_root();

@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/parallel.h"
 #include "oci/chunked.h"
 #include "oci/keep.h"
 #include "oci/known.h"
 #include "oci/push.h"
+#include "sys/copy.h"
 
 #define TELL_MS 100 /* between two reports of progress */
 #define LAYERS_AT_ONCE                                                                             \
@@ -76,6 +78,7 @@ struct fetch {
 	struct layer_import *import;
 	struct blob_keeper *keeper; /* NULL: the blob is not kept */
 	uint64_t done;
+	bool clones;                  /* files of an unpacked layer may be, so far */
 	struct cairn_error malformed; /* code 0: it is not, so far */
 };
 
@@ -137,6 +140,112 @@ static int whole_layer(struct job *j, size_t i, const struct layer_import_option
 	return r == 0 && f.keeper ? blob_keeper_end(&keeper, &l->blob, err) : r;
 }
 
+/* --- a layer that lies unpacked somewhere ---------------------------------------------------- */
+
+#define PIECE     (256u << 10)
+#define CLONE_MIN (64u << 10) /* bytes; below, writing is cheaper than sharing */
+
+static int take_bytes(void *arg, const void *data, size_t size, struct cairn_error *err)
+{
+	struct fetch *f = (struct fetch *)arg;
+	int r;
+
+	if (atomic_load_explicit(&f->job->stop, memory_order_relaxed))
+		return error_errno(err, -ECANCELED, "layer");
+	f->done += size;
+	r = tell(f->job, f->layer, CAIRN_PULL_FETCHING, f->done, 0);
+	return r < 0 ? error_errno(err, r, "layer") : layer_import_feed(f->import, data, size, err);
+}
+
+/* The content of @fd, which is not to change or be cut short meanwhile: if so the tar has not its diff_id. */
+static int feed_file(struct fetch *f, int fd, uint64_t size, struct cairn_error *err)
+{
+	char *piece cleanup_free = (char *)malloc(PIECE);
+	uint64_t at = 0;
+
+	if (!piece)
+		return error_errno(err, -ENOMEM, "layer");
+	while (at < size) {
+		ssize_t n = pread(fd, piece, (size_t)MIN(size - at, (uint64_t)PIECE), (off_t)at);
+		int r = n > 0 ? take_bytes(f, piece, (size_t)n, err)
+			      : error_errno(err, n < 0 ? -errno : -EILSEQ, "read");
+
+		if (r < 0)
+			return r;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* The object by sharing the blocks of @fd: then only the clone, which is ours alone, is read and hashed. -EOPNOTSUPP: no file
+ * system that can. */
+static int clone_file(struct fetch *f, int fd, uint64_t size, struct cairn_error *err)
+{
+	struct cairn_store *store = f->job->options->store;
+	struct pull_layer *l = &f->job->pull->layers[f->layer];
+	struct pending clone cleanup_pending = PENDING_INIT;
+	struct cairn_digest id;
+	int r = store_pending(store, &clone, err);
+
+	if (r < 0)
+		return r;
+	r = copy_clone(fd, clone.fd);
+	if (r == -EINVAL || r == -EOPNOTSUPP)
+		return -EOPNOTSUPP;
+	if (r == 0)
+		r = store_digest_fd(clone.fd, store->alg, &id);
+	if (r < 0)
+		return error_errno(err, r, "clone");
+	r = layer_import_known(f->import, size, &id, err);
+	if (r <= 0)
+		return r < 0 ? r : -EOPNOTSUPP;
+	r = feed_file(f, clone.fd, size, err);
+	if (r == 0)
+		r = store_commit(store, &clone, &id, size, err);
+	if (r < 0)
+		return r;
+	l->new_objects += (uint64_t)r;
+	l->new_bytes += r ? size : 0;
+	return 0;
+}
+
+static int take_file(void *arg, int fd, uint64_t size, struct cairn_error *err)
+{
+	struct fetch *f = (struct fetch *)arg;
+	int r = -EOPNOTSUPP;
+
+	if (f->clones && size >= CLONE_MIN)
+		r = clone_file(f, fd, size, err);
+	if (r != -EOPNOTSUPP)
+		return r;
+	f->clones &= size < CLONE_MIN;
+	return feed_file(f, fd, size, err);
+}
+
+static int unpacked_layer(struct job *j, size_t i, struct layer_import_options *options,
+			  struct layer_import_result *result, struct cairn_error *err)
+{
+	struct pull_layer *l = &j->pull->layers[i];
+	struct layer_import *im cleanup(layer_import) = NULL;
+	struct fetch f = {.job = j, .layer = i, .clones = j->options->store != NULL};
+	const struct source_sink sink = {take_bytes, take_file, &f};
+	int r;
+
+	if (j->options->keep_blobs)
+		return error_set(err, -ENOTSUP, CAIRN_ERROR_UNSUPPORTED,
+				 "it lies unpacked there, and its blob is not to be had");
+	options->compression = COMPRESSION_NONE;
+	r = layer_import_new(options, &im, err);
+	if (r < 0)
+		return r;
+	f.import = im;
+	r = j->image->source->ops->layer(j->image->source, options->diff_id, &sink, err);
+	l->fetched += f.done;
+	return r < 0 ? r : layer_import_finish(im, &l->tree, result, err);
+}
+
+/* --- one of which only a part is fetched ----------------------------------------------------- */
+
 static int tell_chunked(void *arg, uint64_t fetched, uint64_t saved)
 {
 	struct fetch *f = (struct fetch *)arg;
@@ -181,7 +290,7 @@ static int fetch_once(struct job *j, size_t i, struct cairn_error *err)
 {
 	struct pull_layer *l = &j->pull->layers[i];
 	struct layer_import_result result;
-	const struct layer_import_options options = {
+	struct layer_import_options options = {
 		.profile = j->options->profile,
 		.store = j->options->store,
 		.algs = j->options->algs,
@@ -189,17 +298,23 @@ static int fetch_once(struct job *j, size_t i, struct cairn_error *err)
 		.threads = j->options->jobs > 1,
 		.diff_id = j->image->config->diff_ids[i],
 	};
-	int r = part_of_layer(j, i, &options, &result, err);
+	int r;
 
-	if (r == -EOPNOTSUPP)
-		r = whole_layer(j, i, &options, &result, err);
+	l->new_objects = l->new_bytes = 0;
+	if (j->image->source->ops->layer) {
+		r = unpacked_layer(j, i, &options, &result, err);
+	} else {
+		r = part_of_layer(j, i, &options, &result, err);
+		if (r == -EOPNOTSUPP)
+			r = whole_layer(j, i, &options, &result, err);
+	}
 	if (r < 0)
 		return r;
 	l->stream = result.stream;
 	l->stats = result.stats;
 	l->size = result.size;
-	l->new_objects = result.new_objects;
-	l->new_bytes = result.new_bytes;
+	l->new_objects += result.new_objects;
+	l->new_bytes += result.new_bytes;
 	return tell(j, i, CAIRN_PULL_DONE, l->fetched, l->saved);
 }
 

@@ -27,10 +27,10 @@ int oci_source_open(const struct oci_reference *ref, const struct registry_optio
 		return oci_source_docker_open(ref, ret, err);
 	case OCI_TAR:
 		return oci_source_tar_open(ref, ret, err);
-	default:
-		return error_set(err, -ENOTSUP, CAIRN_ERROR_UNSUPPORTED,
-				 "references of this kind cannot be read here");
+	case OCI_STORAGE:
+		return oci_source_storage_open(ref, ret, err);
 	}
+	return -EINVAL;
 }
 
 void oci_source_free(struct source *s)

@@ -34,6 +34,14 @@ struct source_range {
 
 struct source;
 
+/* Takes a layer's tar in order: bytes, and contents that are files somewhere. */
+struct source_sink {
+	source_fn bytes;
+	/* The next @size bytes are the content of the regular file open at @fd, from its beginning on. */
+	int (*file)(void *arg, int fd, uint64_t size, struct cairn_error *err);
+	void *arg;
+};
+
 struct source_ops {
 	/* What the reference names. */
 	int (*top)(struct source *s, struct source_top *ret, struct cairn_error *err);
@@ -53,6 +61,11 @@ struct source_ops {
 		      int (*fn)(void *arg, size_t i, const void *data, size_t size,
 				struct cairn_error *err),
 		      void *arg, struct cairn_error *err);
+
+	/* The tar of the layer with @diff_id, unchecked, where the place has layers unpacked and no blobs of them.
+	 * NULL: it has blobs. */
+	int (*layer)(struct source *s, const char *diff_id, const struct source_sink *sink,
+		     struct cairn_error *err);
 
 	/* The index that the place has of its images; NULL: none. */
 	const struct oci_document *(*index)(struct source *s);
@@ -93,6 +106,12 @@ int oci_source_tar_open(const struct oci_reference *ref, struct source **ret,
 			struct cairn_error *err);
 int oci_source_dir_open(const struct oci_reference *ref, struct source **ret,
 			struct cairn_error *err);
+int oci_source_storage_open(const struct oci_reference *ref, struct source **ret,
+			    struct cairn_error *err);
+
+/* Where the file storage.conf at @conf says that the containers-storage is, into *@ret, on the heap; what is there is
+ * freed. *@ret stays as it is if the file is missing or does not say. */
+int oci_storage_root(const char *conf, char **ret, struct cairn_error *err);
 
 /* The bytes of the document @d, at most OCI_DOCUMENT_MAX, checked against its size and digest. */
 int oci_source_document(struct source *s, const struct oci_descriptor *d, const char *what,

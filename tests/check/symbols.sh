@@ -19,4 +19,14 @@ diff declared names || {
 	echo "declared in the headers (<) is not exported (>)"
 	exit 1
 }
+# The programs load libcrypto when they call it (src/sys/libcrypto-late.c): a function that is missing there would
+# bring it back at every start.
+for program in "$CAIRN_BUILD"/cli/cairn "$CAIRN_BUILD"/dropin/mount.composefs; do
+	if readelf -d "$program" | grep 'NEEDED.*libcrypto'; then
+		nm -D --undefined-only "$program" | grep OPENSSL
+		echo "$program is linked with libcrypto"
+		exit 1
+	fi
+done
+
 echo "$(wc -l <names) symbols"

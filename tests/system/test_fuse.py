@@ -45,6 +45,12 @@ def place(tmp_path, monkeypatch):
         subprocess.run(['umount', '-l', name], check=False, stderr=subprocess.DEVNULL)
 
 
+def mounted():
+    """The flags of the mount on mnt; None: there is none."""
+    target = os.path.realpath('mnt')
+    return next((line[5].split(',') for line in mounting.mountinfo() if line[4] == target), None)
+
+
 # What another user sees, printed.
 LOOK = f'import sys; sys.path.insert(0, "{os.path.dirname(mounting.__file__)}")\nimport mounting as m\nprint(%s)'
 
@@ -175,7 +181,7 @@ def test_flags():
     mounting.write_image('image')
     mounting.write_store('store/objects')
     with Fuse('image', '-s', 'store', '-o', 'nosuid,nodev,noexec,noatime,statfs=image'):
-        flags = next(line[5] for line in mounting.mountinfo() if line[4].endswith('/mnt')).split(',')
+        flags = mounted()
         assert {'ro', 'nosuid', 'nodev', 'noexec', 'noatime'} <= set(flags)
         with pytest.raises(PermissionError):
             subprocess.run(['mnt/sub/run'], check=False)
@@ -199,7 +205,7 @@ def test_as_an_ordinary_user():
     with mounting.Mount('image', 'kernel', bases=['store/objects']):
         kernel = mounting.listing('kernel')
     with Fuse('image', '-s', 'store', user=NOBODY):
-        flags = next(line[5] for line in mounting.mountinfo() if line[4].endswith('/mnt')).split(',')
+        flags = mounted()
         assert {'ro', 'nosuid', 'nodev'} <= set(flags)
         done = subprocess.run([*NOBODY, sys.executable, '-B', '-c', LOOK % 'm.listing("mnt")'],
                               capture_output=True, check=True)
@@ -259,10 +265,6 @@ def test_metadata_below_overlayfs(version):
 
 
 # --- the end -------------------------------------------------------------------------------------------
-
-def mounted():
-    return any(line[4].endswith('/mnt') for line in mounting.mountinfo())
-
 
 @pytest.mark.parametrize('number', (signal.SIGTERM, signal.SIGINT))
 def test_foreground_ends_by_signal(number):

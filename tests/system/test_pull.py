@@ -268,6 +268,61 @@ def test_interrupted(tmp_path):
         assert found['digest'] == digest(f'oci:{layout.path}:a', '--profile', 'runtime')
 
 
+def storage_of(tmp_path, layout, name, driver):
+    """A containers-storage with the image, by skopeo."""
+    folder = f'{tmp_path}/{driver}'
+    copied = subprocess.run(['skopeo', '--insecure-policy', '--tmpdir', tmp_path, 'copy', '-q', f'oci:{layout.path}:{name}',
+                             f'containers-storage:[{driver}@{folder}/root+{folder}/run]localhost/{name}:1'], capture_output=True,
+                            check=False)
+    if copied.returncode:
+        pytest.skip(f'no containers-storage with {driver} here: ' + copied.stderr.decode().strip()[-200:])
+    return f'{folder}/root'
+
+
+@needs_root
+@needs_umoci
+@pytest.mark.parametrize('driver', ['vfs', 'overlay'])
+def test_containers_storage(tmp_path, driver):
+    """What podman and others have unpacked here is read as it lies, under the manifest that it came with."""
+    layout = Layout(tmp_path / 'layout')
+    big = random.Random(9).randbytes(300000)
+    layers = random_layers(8) + [tar({'usr/': None, 'usr/big': big})]
+    wanted = layout.name(layout.image(layers), 'a')
+    root = storage_of(tmp_path, layout, 'a', driver)
+    found = pull(tmp_path / 's', f'containers-storage:[{root}]a:1', '--profile', 'runtime')
+    assert (found['manifest'], found['known_layers']) == (wanted, 0)
+    assert found['digest'] == digest(f'oci:{layout.path}:a', '--profile', 'runtime')
+    assert os.listdir(tmp_path / 's' / 'images' / 'refs') == ['a:1']
+    assert run('cairn', 'fsck', '-q', '--store', tmp_path / 's').returncode == 0
+    # Also by other names, by its id, and where storage.conf says that it is.
+    conf = tmp_path / 'storage.conf'
+    conf.write_text(f'[storage]\ndriver = "{driver}"\ngraphroot = "{root}"\n')
+    image = json.load(open(f'{root}/{driver}-images/images.json'))[0]['id']
+    for name, env in ((f'[{driver}@{root}+/run/x]localhost/a:1', {}), ('a:1', {'CONTAINERS_STORAGE_CONF': str(conf)}),
+                      (f'[{root}]{image[:12]}', {}), (f'[{root}]a:1@{wanted}', {})):
+        result = run('cairn', 'oci', 'digest', '-q', '--profile', 'runtime', f'containers-storage:{name}', env={**ENV, **env})
+        assert result.stdout.decode().strip() == found['digest'], result
+
+    def fails(words, name='a:1', *options, status=1):
+        result = run('cairn', 'pull', '-q', '--store', tmp_path / 's2', '--profile', 'runtime', *options,
+                     f'containers-storage:[{root}]{name}', env=ENV)
+        assert (result.returncode, words in result.stderr.decode()) == (status, True), result
+
+    fails('no such image', 'b:1')
+    fails('its blob is not to be had', 'a:1', '--keep-blobs', status=4)
+    # Somebody has changed a file of it.
+    changed = next(os.path.join(d, 'big') for d, _, names in os.walk(root) if 'big' in names and b'/usr' in os.fsencode(d))
+    with open(changed, 'r+b') as f:
+        f.write(b'x')
+    fails('expected sha256:', status=3)
+    os.truncate(changed, 5)
+    fails('usr/big: not a file of 300000 bytes any more', status=3)
+    os.unlink(changed)
+    os.symlink('/etc/passwd', changed)
+    fails('usr/big')
+    assert not os.path.exists(tmp_path / 's2' / 'images')
+
+
 @needs_root
 def test_no_room(tmp_path):
     layout = Layout(tmp_path / 'layout')

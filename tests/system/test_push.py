@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """Container images out of a store: without loss where that can be, the same contents always, read by others."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 
 import pytest
 
@@ -127,6 +130,58 @@ def test_mounted(stored, tmp_path):
         assert (found['mounted'], found['made']) == (0, 2)
         assert {a.method for a in server.log if '/fourth/' in a.path} >= {'DELETE'}
         assert pull(tmp_path / 's2', f'{host}/fourth/d:1', '--profile', 'runtime')
+
+
+@pytest.fixture
+def podman(tmp_path):
+    """Runs podman with a storage of its own; skips where it cannot run anything."""
+    busybox = shutil.which('busybox')
+    if os.geteuid() != 0 or not shutil.which('podman') or not shutil.which('runc') or not busybox:
+        pytest.skip('needs root, podman, runc and busybox')
+
+    runroot = tempfile.mkdtemp(dir='/tmp')  # it takes paths of at most 50 characters
+
+    def command(*words, check=True):
+        # Nothing of systemd's, and limits that need no privilege: what works in containers, too.
+        return subprocess.run(['podman', '--root', tmp_path / 'root', '--runroot', runroot, '--storage-driver', 'vfs',
+                               '--cgroup-manager', 'cgroupfs', '--events-backend', 'none', '--runtime', 'runc', *words],
+                              check=check, capture_output=True, env={**os.environ, 'HOME': str(tmp_path)})
+
+    command.run = ('run', '--rm', '--network', 'none', '--ulimit', 'nofile=1000:1000', '--ulimit', 'nproc=1000:1000')
+    with open(busybox, 'rb') as f:
+        program = tarfile.TarInfo('bin/busybox')
+        program.mode, program.size = 0o755, os.fstat(f.fileno()).st_size
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode='w') as archive:
+            for name in ('bin/', 'usr/', 'proc/', 'dev/', 'sys/', 'etc/', 'tmp/'):
+                info = tarfile.TarInfo(name)
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(info)
+            archive.addfile(program, f)
+    layout = Layout(tmp_path / 'busybox')
+    layout.name(layout.image([out.getvalue()]), 'a')
+    command.layout = layout
+    yield command
+    shutil.rmtree(runroot, ignore_errors=True)
+
+
+def test_podman(podman, tmp_path):
+    """An image that cairn pushed is run by podman, and one that podman pushed by cairn."""
+    store = ('--store', tmp_path / 's')
+    with Registry(tmp_path / 'server') as registry:
+        pull(tmp_path / 's', f'oci:{podman.layout.path}:a', '--profile', 'runtime', '--name', 'a')
+        assert push(tmp_path / 's', 'a', f'{registry.host}/ours:1')['made'] == 1
+        said = podman(*podman.run, '--tls-verify=false', f'{registry.host}/ours:1', '/bin/busybox', 'echo', 'hello', check=False)
+        if said.returncode and b'runc' in said.stderr:
+            pytest.skip('podman cannot run containers here: ' + said.stderr.decode().strip()[-200:])
+        assert said.stdout == b'hello\n', said
+
+        policy = tmp_path / 'policy.json'
+        policy.write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
+        podman('push', '-q', '--tls-verify=false', '--signature-policy', policy, f'{registry.host}/ours:1', f'{registry.host}/theirs:1')
+        pull(tmp_path / 's', f'{registry.host}/theirs:1', '--profile', 'runtime', '--name', 'theirs')
+        ran = run('cairn', 'run', *store, 'theirs', '--', '/bin/busybox', 'echo', 'hello')
+        assert ran.stdout == b'hello\n', ran
 
 
 def test_bad_registry(stored, tmp_path):

@@ -7,6 +7,7 @@ right moment with the right words. As root, and as an ordinary user in a user na
 import glob
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -78,20 +79,28 @@ def replace(path, data, verity):
         subprocess.run(['fsverity', 'enable', path], check=True)
 
 
-def corrupt_on_disk(path, offset):
-    """Changes a byte of a file beneath its file system."""
-    where = subprocess.run(['filefrag', '-v', '-b4096', path], capture_output=True, text=True, check=True)
-    first, last, block = map(int, re.search(r'^ +0: +(\d+)\.\. +(\d+): +(\d+)\.\.', where.stdout, re.M).groups())
-    assert first <= offset // 4096 <= last
-    subprocess.run(['sync'], check=True)
-    with open(os.environ['SCRATCH_DEV'], 'r+b', buffering=0) as f:
-        f.seek(block * 4096 + offset)
-        byte = f.read(1)
-        f.seek(-1, 1)
-        f.write(bytes([byte[0] ^ 0x40]))
-        os.fsync(f.fileno())
+def drop_caches():
     with open('/proc/sys/vm/drop_caches', 'w', encoding='ascii') as f:
         f.write('3')
+
+
+def corrupt_on_disk(*places):
+    """Changes bytes of files, given as pairs of path and offset, beneath their file system."""
+    subprocess.run(['sync'], check=True)
+    paths = sorted({path for path, _ in places})
+    where = subprocess.run(['filefrag', '-v', '-b4096', *paths], capture_output=True, text=True, check=True).stdout
+    # For each file one part, after "File size of".
+    extents = {path: [tuple(map(int, e)) for e in re.findall(r'^ +\d+: +(\d+)\.\. +(\d+): +(\d+)\.\.', part, re.M)]
+               for path, part in zip(paths, where.split('File size of ')[1:])}
+    with open(os.environ['SCRATCH_DEV'], 'r+b', buffering=0) as f:
+        for path, offset in places:
+            first, block = next((first, block) for first, last, block in extents[path]
+                                if first <= offset // 4096 <= last)
+            at = (block - first) * 4096 + offset
+            byte = os.pread(f.fileno(), 1, at)
+            os.pwrite(f.fileno(), bytes([byte[0] ^ 0x40]), at)
+        os.fsync(f.fileno())
+    drop_caches()
 
 
 def read(path):
@@ -178,7 +187,7 @@ def test_byte_on_the_disk(files, request):
     if 'BTRFS' in request.node.name:
         pytest.skip('btrfs finds it by its own checksums')
     mount('--require', 'enforced')
-    corrupt_on_disk(object_of(BIG), 9000)
+    corrupt_on_disk((object_of(BIG), 9000))
     with open('mnt/big', 'rb', buffering=0) as f:
         assert f.read(4096) == BIG[:4096]
         with pytest.raises(OSError, match='Input/output error'):
@@ -186,10 +195,57 @@ def test_byte_on_the_disk(files, request):
     umount()
 
 
+READ_BLOCKS = """
+import json, os
+refused = 0
+blocks = json.load(open('blocks'))
+files = {i: (os.open(f'mnt/{i}', os.O_RDONLY), open(f'tree/{i}', 'rb').read()) for i in {b[0] for b in blocks}}
+for fd, _ in files.values():
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+for i, block, right in blocks:
+    try:
+        found = os.pread(files[i][0], 4096, block)
+        assert right and found == files[i][1][block:block + 4096], (i, block)
+    except OSError as e:
+        assert not right and e.errno == 5, (i, block, e)
+        refused += 1
+print(refused, 'refused')
+"""
+
+
+def test_a_thousand_bytes_on_the_disk(request):
+    """Each in another block of eight objects; every block is read, as the kernel mounts it, and through a
+    user's overlayfs."""
+    if 'BTRFS' in request.node.name:
+        pytest.skip('btrfs finds it by its own checksums')
+    rng = random.Random(1)
+    sizes = [rng.randrange(400_000, 800_000) for _ in range(8)]
+    for i, size in enumerate(sizes):
+        with open(f'tree/{i}', 'wb') as f:
+            f.write(rng.randbytes(size))
+    os.unlink('image')
+    cairn('build', '-q', 'tree', '-o', 'image', '--store', 'store')
+    subprocess.run(['chmod', '-R', 'a+rX', '.'], check=True)
+    blocks = [(i, block) for i, size in enumerate(sizes) for block in range(0, size, 4096)]
+    wrong = set(rng.sample(blocks, 1000))
+    objects = {os.path.getsize(path): path for path in glob.glob('store/objects/??/*')}
+    corrupt_on_disk(*((objects[sizes[i]], rng.randrange(block, min(block + 4096, sizes[i]))) for i, block in sorted(wrong)))
+    with open('blocks', 'w', encoding='ascii') as f:
+        json.dump([(*at, at not in wrong) for at in blocks], f)
+    mount('--backend', 'kernel', '-o', 'verity')
+    assert subprocess.run([sys.executable, '-c', READ_BLOCKS], capture_output=True, check=True).stdout == b'1000 refused\n'
+    umount()
+    if USERS:
+        drop_caches()
+        said = as_user(command('mount image mnt -s store --backend overlay --require enforced >&2')
+                       + f'; {sys.executable} -c "$0" ;' + command('umount mnt'), READ_BLOCKS)
+        assert said.startswith('1000 refused\n')
+
+
 # --- users ----------------------------------------------------------------------------------------
 
-def as_user(script, status=0):
-    done = subprocess.run([*NOBODY, 'unshare', '--user', '--map-root-user', '--mount', 'bash', '-euc', script],
+def as_user(script, *args, status=0):
+    done = subprocess.run([*NOBODY, 'unshare', '--user', '--map-root-user', '--mount', 'bash', '-euc', script, *args],
                           capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == status, done
     return done.stdout + done.stderr
