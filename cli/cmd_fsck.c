@@ -111,15 +111,17 @@ static void summary(const struct args *a, const struct cairn_fsck_result *r)
 		return;
 	if (a->flags & CAIRN_FSCK_SCRUB)
 		out_row(keys,
-			r->complete
-				? "{objects} objects, {bytes}: {damage} damaged, {repaired} mended\n"
-				: "{objects} objects, {bytes}: {damage} damaged, {repaired} mended; "
-				  "stopped, to be continued\n",
+			r->complete ? "{objects} object{objects:s}, {bytes}: {damage} damaged, "
+				      "{repaired} mended\n"
+				    : "{objects} object{objects:s}, {bytes}: {damage} damaged, "
+				      "{repaired} mended; "
+				      "stopped, to be continued\n",
 			cells);
 	else
 		out_row(keys,
-			"{objects} objects, {bytes}, {images} images, {streams} streams, {refs} "
-			"references: {damage} damages, {repaired} mended; {leftovers} leftovers\n",
+			"{objects} object{objects:s}, {bytes}, {images} image{images:s}, "
+			"{streams} stream{streams:s}, {refs} reference{refs:s}: "
+			"{damage} damaged, {repaired} mended; {leftovers} leftover{leftovers:s}\n",
 			cells);
 }
 

@@ -2,7 +2,7 @@ A store that is well.
 
   $ mkdir tree; seq 1000 >tree/one; seq 2000 >tree/two; seq 300000 >tree/large; cairn store init st --insecure >/dev/null
   $ cairn build tree --name a --store st >digest; cairn fsck --store st | sed 's/[0-9.]* MiB/SIZE/'
-  4 objects, SIZE, 1 images, 0 streams, 1 references: 0 damages, 0 mended; 0 leftovers
+  4 objects, SIZE, 1 image, 0 streams, 1 reference: 0 damaged, 0 mended; 0 leftovers
   $ cp -a st good; cairn fsck --store st --json | sed 's/"bytes":[0-9]*/"bytes":N/'
   {"objects":4,"bytes":N,"images":1,"streams":0,"refs":1,"damage":0,"repaired":0,"leftovers":0,"complete":true}
 
@@ -14,7 +14,7 @@ A changed object, one that is too short, one that is missing; and whom that hurt
     hurts DIGEST: /large
     hurts DIGEST: /one
     hurts DIGEST: /two
-  3 objects, SIZE, 1 images, 0 streams, 1 references: 3 damages, 0 mended; 0 leftovers
+  3 objects, SIZE, 1 image, 0 streams, 1 reference: 3 damaged, 0 mended; 0 leftovers
   missing ID: missing
   object ID: its content does not have its digest
   object ID: its content does not have its digest
@@ -25,7 +25,7 @@ A changed object, one that is too short, one that is missing; and whom that hurt
   $ cairn fsck --metadata-only --store st | sed -e "s/$(cat digest)/DIGEST/" -e 's/ [0-9a-f]\{64\}:/ ID:/'
   missing ID: missing
     hurts DIGEST: /one
-  3 objects, 0 B, 1 images, 0 streams, 1 references: 1 damages, 0 mended; 0 leftovers
+  3 objects, 0 B, 1 image, 0 streams, 1 reference: 1 damaged, 0 mended; 0 leftovers
   $ ls st/cairn; find st -newer digest -name '*.0'
   cache
   leases
@@ -36,7 +36,7 @@ Mended from another store; nothing else is changed.
     hurts DIGEST: /large
     hurts DIGEST: /one
     hurts DIGEST: /two
-  3 objects, SIZE, 1 images, 0 streams, 1 references: 3 damages, 3 mended; 0 leftovers
+  3 objects, SIZE, 1 image, 0 streams, 1 reference: 3 damaged, 3 mended; 0 leftovers
   missing ID: missing (mended)
   object ID: its content does not have its digest (mended)
   object ID: its content does not have its digest (mended)
@@ -124,4 +124,4 @@ A bare directory of objects.
 
   $ cairn fsck --store good/objects | sed -e 's/ [0-9a-f]\{64\}:/ ID:/' -e 's/[0-9.]* MiB/SIZE/'
   object ID: its content does not have its digest
-  4 objects, SIZE, 0 images, 0 streams, 0 references: 1 damages, 0 mended; 0 leftovers
+  4 objects, SIZE, 0 images, 0 streams, 0 references: 1 damaged, 0 mended; 0 leftovers
