@@ -247,8 +247,8 @@ def main():
     # Side by side, the guests first: they take longest.
     tests.sort(key=lambda t: t.group != GUEST)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for results in pool.map(run, tests):
-            for result in results:
+        for done in concurrent.futures.as_completed([pool.submit(run, t) for t in tests]):
+            for result in done.result():
                 report(result, counts, args.verbose)
                 if result.status not in (0, SKIP):
                     failed.append(result.name)
