@@ -125,18 +125,18 @@ static const char *summary_of(const struct args *a, const struct source *s)
 	const bool scanned = source_has_contents(s);
 
 	if (scanned && a->name)
-		return "{name}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
-		       "{bytes}, {cached} unchanged; stored {new_objects} new objects, "
+		return "{name}: {format} {alg}, {size}, {inodes} inodes; {files} files, "
+		       "{bytes} read, {cached} unchanged; stored {new_objects} new objects, "
 		       "{new_bytes}, {reflinked} reflinked; {seconds}\n";
 	if (a->name)
 		return "{name}: {format} {alg}, {size}, {inodes} inodes; {seconds}\n";
 	if (scanned && a->store)
-		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
-		       "{bytes}, {cached} unchanged; stored {new_objects} new objects, "
+		return "{image}: {format} {alg}, {size}, {inodes} inodes; {files} files, "
+		       "{bytes} read, {cached} unchanged; stored {new_objects} new objects, "
 		       "{new_bytes}, {reflinked} reflinked; {seconds}\n";
 	if (scanned)
-		return "{image}: {format} {alg}, {size}, {inodes} inodes; read {files} files, "
-		       "{bytes}; {seconds}\n";
+		return "{image}: {format} {alg}, {size}, {inodes} inodes; {files} files, "
+		       "{bytes} read; {seconds}\n";
 	return "{image}: {format} {alg}, {size}, {inodes} inodes; {seconds}\n";
 }
 

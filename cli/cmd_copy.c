@@ -30,7 +30,8 @@ static void report(const struct args *a, const char *image, const char *name,
 	out_row(keys, "{digest}\n", cells);
 	if (a->verbose || (!a->quiet && !a->json && isatty(STDERR_FILENO)))
 		out_text(&out_talk, keys,
-			 "{image}: {needed} objects needed, {objects} brought, {bytes}\n", cells);
+			 "{image}: {needed} object{needed:s} needed, {objects} brought, {bytes}\n",
+			 cells);
 }
 
 static int transfer_options(const struct args *a, struct progress *p,
@@ -259,7 +260,7 @@ static int run_export(const struct command *self, int argc, char **argv)
 					     cell_word("cairn/index"), cell_number(nr)};
 
 		out_row(keys,
-			"{store}: {images} images in {index}\n"
+			"{store}: {images} name{images:s} in {index}\n"
 			"Let a web server show {store}, at least objects/ and {index}; then\n"
 			"  cairn fetch NAME --from URL\n",
 			cells);

@@ -81,13 +81,13 @@ static void user_row(const struct cairn_usage_user *u)
 	};
 
 	out_row(keys,
-		"{names}: {bytes} in {objects} objects, {shared} shared; to delete it frees "
-		"{frees}\n",
+		"{names}: {bytes} in {objects} object{objects:s}, {shared} shared; to delete it "
+		"frees {frees}\n",
 		cells);
 	if (!out_json && u->elsewhere_bytes)
 		out_text(&out_result, keys, "  and {elsewhere} in parents\n", cells);
 	if (!out_json && u->missing)
-		out_text(&out_result, keys, "  {missing} objects are missing\n", cells);
+		out_text(&out_result, keys, "  objects missing: {missing}\n", cells);
 	if (!out_json && u->problem)
 		out_text(&out_result, keys, "  {problem}\n", cells);
 }
@@ -107,8 +107,8 @@ static void total_row(const struct cairn_usage *u, const char *store)
 	};
 
 	out_row(total_keys,
-		"{store}: {images} images of {sum} take {needed}; {bytes} in {objects} objects, "
-		"{reclaimable} of it reclaimable\n",
+		"{store}: {images} image{images:s}, {sum} one by one, {needed} together; "
+		"{bytes} in {objects} object{objects:s}, {reclaimable} of it reclaimable\n",
 		cells);
 }
 

@@ -193,10 +193,11 @@ static void result_row(const struct args *a, const char *store, const struct cai
 
 	out_row(keys,
 		a->dry_run || r->blocked
-			? "would remove {removed} of {objects} objects, {bytes}; {images} images, "
-			  "{streams} streams\n"
-			: "removed {removed} of {objects} objects, {bytes}; {images} images, "
-			  "{streams} streams; {leftovers} leftovers\n",
+			? "would remove {removed} of {objects} object{objects:s}, {bytes} on disk; "
+			  "{images} image{images:s}, {streams} stream{streams:s}\n"
+			: "removed {removed} of {objects} object{objects:s}, {bytes} on disk; "
+			  "{images} image{images:s}, {streams} stream{streams:s}; "
+			  "{leftovers} leftover{leftovers:s}\n",
 		cells);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /* cairn images, cairn refs: what is in a store, and what it is called. */
 #include "cmd.h"
+#include "names.h"
 #include "place.h"
 #include "source.h"
 
@@ -36,10 +37,18 @@ static int list(const struct command *self, int argc, char **argv,
 
 /* --- images ---------------------------------------------------------------------------------- */
 
+struct listing {
+	struct names names;
+	int status; /* of the command */
+};
+
 static int image_row(void *arg, const struct cairn_store_image *image)
 {
-	static const char *const keys[] = {"image", "digest", "format",  "size",
-					   "mtime", "refs",   "problem", NULL};
+	static const char *const keys[] = {"image", "digest", "format",  "size", "mtime",
+					   "refs",  "names",  "problem", NULL};
+	struct listing *l = arg;
+	size_t nr;
+	const char *const *names = names_of(&l->names, image->name, &nr);
 	const struct cell cells[] = {
 		cell_name(image->name),
 		cell_digest(&image->digest),
@@ -47,21 +56,29 @@ static int image_row(void *arg, const struct cairn_store_image *image)
 		image->format < 0 ? cell_none() : cell_size(image->size),
 		image->format < 0 ? cell_none() : cell_time(image->mtime),
 		cell_number(image->nr_refs),
+		cell_names(names, nr),
 		image->problem ? cell_name(image->problem) : cell_none(),
 	};
 
 	if (image->problem)
-		*(int *)arg = EXIT_FAILED;
+		l->status = EXIT_FAILED;
 	out_row(keys,
 		image->problem ? "{image}  {problem}\n"
-			       : "{digest}  {format}  {mtime}  {refs:2} refs  {size}\n",
+			       : "{digest}  {format}  {mtime}  {size}  {names}\n",
 		cells);
 	return out_result.error;
 }
 
 static int images(struct cairn_store *store, int *status, struct cairn_error *err)
 {
-	return cairn_store_images(store, image_row, status, err);
+	struct listing l = {.status = EXIT_DONE};
+	int r = names_load(&l.names, store, err);
+
+	if (!r)
+		r = cairn_store_images(store, image_row, &l, err);
+	*status = l.status;
+	names_fini(&l.names);
+	return r;
 }
 
 static int run_images(const struct command *self, int argc, char **argv)

@@ -2,9 +2,9 @@
 /*
  * Output: what goes to standard output (the result) and to standard error (talk).
  *
- * A result is a row: cells in the order of a table's keys. As text it fills a template
- * ("{digest}  {path}\n"; "{size:9}" is a number in at least nine columns); as JSON it is one object on a line with every key. Both come from the
- * same cells, so they cannot drift.
+ * A result is a row: cells in the order of a table's keys. As text it fills a template ("{digest}  {path}\n";
+ * "{size:9}" is a number in at least nine columns, "{refs} ref{refs:s}" 1 ref, or 2 refs); as JSON it is
+ * one object on a line with every key. Both come from the same cells, so they cannot drift.
  */
 #ifndef CLI_OUT_H
 #define CLI_OUT_H

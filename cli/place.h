@@ -9,7 +9,7 @@
 #include "cli.h"
 
 #define OPT_STORE(type, field, help) OPT_DIR(type, field, 's', "store", "DIR", help)
-#define HELP_STORE                   "the store (default: see cairn.1)"
+#define HELP_STORE                   "the store (default: CAIRN_STORE, else /var/lib/cairn or one of the user)"
 
 /* The path of the store: @given, or the default. NULL: there is no home to look in; it is told. */
 const char *store_place(const char *given);

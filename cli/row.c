@@ -126,7 +126,10 @@ void out_text(struct out *o, const char *const *keys, const char *text, const st
 		c = find_cell(keys, cells, text, len);
 		if (text[len] == ':')
 			width = (unsigned int)atoi(text + len + 1);
-		cell_text(o, c, width);
+		if (text[len] == ':' && text[len + 1] == 's')
+			out_puts(o, c->number == 1 ? "" : "s");
+		else
+			cell_text(o, c, width);
 		text += strcspn(text, "}") + 1;
 	}
 }

@@ -225,7 +225,8 @@ int names_failed(const struct cairn_store *s, const struct names_link *link, con
 		 int code, struct cairn_error *err)
 {
 	if (code == -EEXIST)
-		return error_set(err, code, CAIRN_ERROR_USAGE, "%s: is the name of another one",
+		return error_set(err, code, CAIRN_ERROR_USAGE,
+				 "%s: is the name of another image (--move gives it to this one)",
 				 name);
 	if (code == -EISDIR)
 		return error_set(err, code, CAIRN_ERROR_USAGE, "%s: there are names below it",

@@ -50,7 +50,7 @@ A directory and its store.
   $ mkdir tree; seq 100000 >tree/large; echo small >tree/small; ln tree/large tree/link
   $ cairn build tree -o tree.cfs --store store -v | wc -c
   65
-  2> tree.cfs: V0 sha256, [0-9.]+ KiB, 259 inodes; read 2 files, 575.1 KiB, 0 unchanged; stored 1 new objects, 575.1 KiB, [01] reflinked; [0-9.]+ s (re)
+  2> tree.cfs: V0 sha256, [0-9.]+ KiB, 259 inodes; 2 files, 575.1 KiB read, 0 unchanged; stored 1 new objects, 575.1 KiB, [01] reflinked; [0-9.]+ s (re)
 
   $ find store -type f | sed 's,.*/objects/../,,' | wc -L
   62

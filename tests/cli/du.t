@@ -9,7 +9,7 @@ Three images: two share a file, two share another, one has one of its own.
   images/a: 63.7 KiB in 2 objects, 47.7 KiB shared; to delete it frees 16.0 KiB
   images/b: 170.1 KiB in 3 objects, 154.1 KiB shared; to delete it frees 16.0 KiB
   images/c: 287.3 KiB in 3 objects, 106.3 KiB shared; to delete it frees 180.9 KiB
-  store: 3 images of 521.1 KiB take 367.0 KiB; 367.0 KiB in 6 objects, 0 B of it reclaimable
+  store: 3 images, 521.1 KiB one by one, 367.0 KiB together; 367.0 KiB in 6 objects, 0 B of it reclaimable
 
 Some of them: what goes when they all go is more than what goes with each.
 
@@ -24,7 +24,7 @@ A second name; and an image that has lost its name.
   \{"image":"images/b","names":\["images/b","second"\],"stream":false,"digest":"[0-9a-f]{64}","objects":3,"bytes":174172,"unique_objects":1,"unique":16384,"shared":157788,"elsewhere":0,"missing":0,"frees":16384,"problem":null\} (re)
 
   $ cairn untag images/c --store store; cairn du --store store | tail -1
-  store: 2 images of 233.8 KiB take 186.1 KiB; 367.0 KiB in 6 objects, 180.9 KiB of it reclaimable
+  store: 2 images, 233.8 KiB one by one, 186.1 KiB together; 367.0 KiB in 6 objects, 180.9 KiB of it reclaimable
 
 The page needs nothing else: the address in it is the name of SVG.
 
@@ -41,7 +41,7 @@ What cannot be.
 
   $ rm store/objects/*/* -f; cairn du --store store images/a
   images/a: 0 B in 0 objects, 0 B shared; to delete it frees 0 B
-    1 objects are missing
+    objects missing: 1
     image [0-9a-f]{16}…: open object [0-9a-f/]+: No such file or directory (re)
 
   $ cairn du --store nowhere

@@ -9,10 +9,10 @@ An image in a store, and its name. The owner of the tree is in the digest, so it
   site/web  DIGEST
 
   $ cairn images --store st | sed s/$(cat digest)/DIGEST/
-  DIGEST  V1  20[0-9-]* [0-9:]*   1 refs  [0-9.]* KiB (re)
+  DIGEST  V1  20[0-9-]* [0-9:]*  [0-9.]* KiB  site/web (re)
 
   $ cairn images --store st --json | sed s/$(cat digest)/DIGEST/g
-  \{"image":"DIGEST","digest":"DIGEST","format":"V1","size":[0-9]+,"mtime":[0-9]+,"refs":1,"problem":null\} (re)
+  \{"image":"DIGEST","digest":"DIGEST","format":"V1","size":[0-9]+,"mtime":[0-9]+,"refs":1,"names":\["site/web"\],"problem":null\} (re)
 
   $ cairn digest site/web --store st | diff - digest
 
@@ -59,7 +59,7 @@ A name moves only when it is told to; a build moves it always.
   14a26c957c84f6eb774b91205476adc13196c7c33b9dd97d08d43725ecb90b63
 
   $ cairn tag empty b --store st
-  2> cairn: tag: b: is the name of another one
+  2> cairn: tag: b: is the name of another image (--move gives it to this one)
   [2]
 
   $ cairn tag empty b --move --store st; cairn digest b --store st
@@ -213,7 +213,10 @@ Damage.
   dangling  nothing  dangling: what it names is missing
   plain    st/images/refs/plain: not a symbolic link
 
-  $ cairn images --store st | grep -v refs
+  $ cairn images --store st | sed 's/^[0-9a-f]* .*  //' | sort
+  b
+  c,empty,site/x
+  file
   short  st/images/short: its link does not end in an object's name
 
   $ cairn ls out --store st
