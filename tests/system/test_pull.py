@@ -109,6 +109,22 @@ def test_expected(sealed, tmp_path):
     assert os.listdir(tmp_path / 's' / 'images' / 'refs') == ['sealed:plain']
 
 
+def test_removed(sealed, tmp_path):
+    """Who drops the name of an image and collects has the space of its layers back."""
+    store = ['--store', tmp_path / 's']
+    for name in ('a/b:1', 'c'):
+        pull(tmp_path / 's', f'{sealed}:plain', '--name', name)
+    assert run('cairn', 'untag', *store, 'a/b:1').returncode == 0
+    run('cairn', 'gc', '-q', '--empty', *store)
+    assert pull(tmp_path / 's', f'{sealed}:plain', '--name', 'c')['known_layers'] == 2
+    assert run('cairn', 'untag', *store, 'c').returncode == 0
+    assert b'no such name' in run('cairn', 'untag', *store, 'c').stderr
+    run('cairn', 'gc', '-q', '--empty', *store)
+    left = [name for folder in ('objects', 'streams', 'images') for _, _, names in os.walk(tmp_path / 's' / folder)
+            for name in names]
+    assert left == []
+
+
 def test_waits_for_the_disk(tmp_path):
     """One syncfs, and a directory's fsync once, however many names there are."""
     if not shutil.which('strace'):
