@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import refimage  # noqa: E402
 from faults import Faults  # noqa: E402
-from programs import GOLDEN, STRACE, program, run  # noqa: E402
+from programs import GOLDEN, STRACE, output, program, run  # noqa: E402
 from registry import Layout, Registry, sha256, tar  # noqa: E402
 
 ENV = {'HOME': '/nonexistent', 'XDG_RUNTIME_DIR': '/nonexistent', 'CONTAINERS_REGISTRIES_CONF': '/dev/null'}
@@ -91,6 +91,19 @@ def test_golden(sealed, tmp_path):
 
     again = pull(tmp_path / 's', f'{sealed}:plain', '--name', 'again')
     assert (again['digest'], again['known_layers'], again['fetched'], again['new_objects']) == (SEALED, 2, 0, 0)
+
+
+def test_all_digests(sealed, tmp_path):
+    lines = digest(f'{sealed}:plain', '--all').splitlines()
+    assert lines[0] == f'image   V1 sha256 {SEALED}' and len(lines) == 3 * 4
+    assert {(f[-3], f[-2]) for f in map(str.split, lines)} == {(v, a) for v in ('V1', 'V2') for a in ('sha256', 'sha512')}
+    for alg in ('sha256', 'sha512'):
+        for form in '12':
+            assert digest(f'{sealed}:plain', '--alg', alg, '--format', form) in lines[2 * int(form) - 2 + (alg == 'sha512')]
+    # Those of the layers are what merging calls M1, M2.
+    for number in range(2):
+        layer = os.path.join(GOLDEN, 'oci', 'seal', f'layer{number}.tar')
+        assert output('cairn', 'oci', 'merge', '-q', '--partial', layer).decode().strip() == lines[4 * number + 4].split()[-1]
 
 
 def test_match(sealed):
