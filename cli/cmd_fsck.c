@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "names.h"
 #include "place.h"
 #include "source.h"
 #include "stores.h"
@@ -43,10 +44,13 @@ static const char *const kinds[] = {
 };
 
 /* With --json a row for each image that is hurt, or one without. */
-static void finding_row(const struct cairn_finding *f, const struct cairn_use *use)
+static void finding_row(const struct cairn_finding *f, const struct cairn_use *use,
+			const struct names *names)
 {
-	static const char *const keys[] = {"kind",  "name", "text",     "uses",
-					   "image", "path", "repaired", NULL};
+	static const char *const keys[] = {"kind", "name",     "text",  "uses", "image",
+					   "path", "repaired", "names", NULL};
+	size_t nr = 0;
+	const char *const *called = use ? names_of(names, use->image, &nr) : NULL;
 	const struct cell cells[] = {
 		cell_word(kinds[f->kind]),
 		cell_name(f->name),
@@ -55,22 +59,28 @@ static void finding_row(const struct cairn_finding *f, const struct cairn_use *u
 		use ? cell_name(use->image) : cell_none(),
 		use && use->path ? cell_name(use->path) : cell_none(),
 		cell_bool(f->repaired),
+		cell_names(called, nr),
 	};
 
-	out_row(keys,
-		!use ? f->repaired ? "{kind} {name}: {text} (mended)\n" : "{kind} {name}: {text}\n"
-		: use->path ? "  hurts {image}: {path}\n"
-			    : "  hurts {image}\n",
-		cells);
+	if (!use)
+		out_row(keys,
+			f->repaired ? "{kind} {name}: {text} (mended)\n"
+				    : "{kind} {name}: {text}\n",
+			cells);
+	else if (nr)
+		out_row(keys, use->path ? "  hurts {names}: {path}\n" : "  hurts {names}\n", cells);
+	else
+		out_row(keys, use->path ? "  hurts {image}: {path}\n" : "  hurts {image}\n", cells);
 }
 
 static int tell(void *arg, const struct cairn_finding *f)
 {
-	(void)arg;
+	const struct names *names = arg;
+
 	if (!out_json || !f->nr_uses)
-		finding_row(f, NULL);
+		finding_row(f, NULL, names);
 	for (size_t i = 0; i < f->nr_uses && (out_json || i < SHOWN); i++)
-		finding_row(f, &f->uses[i]);
+		finding_row(f, &f->uses[i], names);
 	if (!out_json && f->nr_uses > SHOWN)
 		out_printf(&out_result, "  and %zu more\n", f->nr_uses - SHOWN);
 	return out_result.error;
@@ -149,6 +159,7 @@ static int check(const struct args *a, struct cairn_store *store, const struct s
 	struct cairn_fsck_result result = {0};
 	struct cairn_error err = {0};
 	struct progress progress;
+	struct names names = {0};
 	const struct cairn_fsck_options options = {
 		.flags = a->flags,
 		.jobs = jobs_of(a->jobs),
@@ -159,16 +170,20 @@ static int check(const struct args *a, struct cairn_store *store, const struct s
 		.plain_http = a->plain_http,
 		.rate = rate,
 		.finding = tell,
+		.arg = &names,
 		.progress = progress_tick,
 		.progress_arg = &progress,
 	};
 	int r;
 
+	/* Without them images are told by their digests. */
+	(void)names_load(&names, store, NULL);
 	interrupt_hold();
 	progress_start(&progress, &progress_stderr, "reading", "objects", a->quiet);
 	r = cairn_store_fsck(store, &options, &result, &err);
 	progress_stop(&progress);
 	interrupt_release();
+	names_fini(&names);
 	/* A server that cannot be asked does not make what was found less. */
 	if (r < 0 && r != -ECANCELED && !result.damage)
 		return out_result.error ? EXIT_FAILED : talk_error(r, &err, NULL);

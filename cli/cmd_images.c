@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /* cairn images, cairn refs: what is in a store, and what it is called. */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "cmd.h"
+#include "names.h"
 #include "place.h"
 #include "source.h"
 
@@ -40,82 +37,18 @@ static int list(const struct command *self, int argc, char **argv,
 
 /* --- images ---------------------------------------------------------------------------------- */
 
-/* The names of all images, in order of these. */
-struct name {
-	char *target, *name;
-};
-
-struct names {
-	struct name *name;
-	size_t nr, size;
+struct listing {
+	struct names names;
 	int status; /* of the command */
 };
-
-static int add_name(void *arg, const struct cairn_store_ref *ref)
-{
-	struct names *l = (struct names *)arg;
-
-	if (ref->stream || ref->problem)
-		return 0;
-	if (l->nr == l->size) {
-		size_t size = l->size ? 2 * l->size : 64;
-		struct name *more = reallocarray(l->name, size, sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		l->name = more;
-		l->size = size;
-	}
-	l->name[l->nr] = (struct name){strdup(ref->target), strdup(ref->name)};
-	l->nr++;
-	return l->name[l->nr - 1].target && l->name[l->nr - 1].name ? 0 : -ENOMEM;
-}
-
-static int by_target(const void *a, const void *b)
-{
-	const struct name *x = a, *y = b;
-	int c = strcmp(x->target, y->target);
-
-	return c ? c : strcmp(x->name, y->name);
-}
-
-static void names_fini(struct names *l)
-{
-	for (size_t i = 0; i < l->nr; i++) {
-		free(l->name[i].target);
-		free(l->name[i].name);
-	}
-	free(l->name);
-}
-
-/* The names of @image; *@ret: freed with free(). Returns how many there are. */
-static size_t names_of(const struct names *l, const char *image, const char ***ret)
-{
-	size_t low = 0, high = l->nr, nr = 0;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(l->name[middle].target, image) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	while (low + nr < l->nr && !strcmp(l->name[low + nr].target, image))
-		nr++;
-	*ret = calloc(nr + 1, sizeof(**ret));
-	for (size_t i = 0; *ret && i < nr; i++)
-		(*ret)[i] = l->name[low + i].name;
-	return *ret ? nr : 0;
-}
 
 static int image_row(void *arg, const struct cairn_store_image *image)
 {
 	static const char *const keys[] = {"image", "digest", "format",  "size", "mtime",
 					   "refs",  "names",  "problem", NULL};
-	struct names *l = (struct names *)arg;
-	const char **names cleanup_free = NULL;
-	size_t nr = names_of(l, image->name, &names);
+	struct listing *l = arg;
+	size_t nr;
+	const char *const *names = names_of(&l->names, image->name, &nr);
 	const struct cell cells[] = {
 		cell_name(image->name),
 		cell_digest(&image->digest),
@@ -138,15 +71,13 @@ static int image_row(void *arg, const struct cairn_store_image *image)
 
 static int images(struct cairn_store *store, int *status, struct cairn_error *err)
 {
-	struct names l = {.status = EXIT_DONE};
-	int r = cairn_store_refs(store, add_name, &l, err);
+	struct listing l = {.status = EXIT_DONE};
+	int r = names_load(&l.names, store, err);
 
-	if (!r && l.nr)
-		qsort(l.name, l.nr, sizeof(*l.name), by_target);
 	if (!r)
 		r = cairn_store_images(store, image_row, &l, err);
 	*status = l.status;
-	names_fini(&l);
+	names_fini(&l.names);
 	return r;
 }
 

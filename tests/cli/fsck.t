@@ -11,9 +11,9 @@ A changed object, one that is too short, one that is missing; and whom that hurt
   $ object() { cairn ls ref:a --store st --json | sed -n "s,.*\"path\":\"/$1\".*\"object\":\"\\([^\"]*\\)\".*,st/objects/\\1,p"; }; for i in one two large; do ln -s $(object $i) $i.object; done
   $ chmod u+w st/objects/*/*; printf x | dd of=large.object bs=1 seek=1000000 conv=notrunc status=none; truncate -s 100 two.object; rm $(readlink one.object)
   $ cairn fsck --store st | sed -e "s/$(cat digest)/DIGEST/" -e 's/ [0-9a-f]\{64\}:/ ID:/' -e 's/[0-9.]* MiB/SIZE/' | sort
-    hurts DIGEST: /large
-    hurts DIGEST: /one
-    hurts DIGEST: /two
+    hurts a: /large
+    hurts a: /one
+    hurts a: /two
   3 objects, SIZE, 1 image, 0 streams, 1 reference: 3 damaged, 0 mended; 0 leftovers
   missing ID: missing
   object ID: its content does not have its digest
@@ -24,7 +24,7 @@ A changed object, one that is too short, one that is missing; and whom that hurt
   3
   $ cairn fsck --metadata-only --store st | sed -e "s/$(cat digest)/DIGEST/" -e 's/ [0-9a-f]\{64\}:/ ID:/'
   missing ID: missing
-    hurts DIGEST: /one
+    hurts a: /one
   3 objects, 0 B, 1 image, 0 streams, 1 reference: 1 damaged, 0 mended; 0 leftovers
   $ ls st/cairn; find st -newer digest -name '*.0'
   cache
@@ -33,9 +33,9 @@ A changed object, one that is too short, one that is missing; and whom that hurt
 Mended from another store; nothing else is changed.
 
   $ cairn fsck --repair --from good --store st | sed -e "s/$(cat digest)/DIGEST/" -e 's/ [0-9a-f]\{64\}:/ ID:/' -e 's/[0-9.]* MiB/SIZE/' | sort
-    hurts DIGEST: /large
-    hurts DIGEST: /one
-    hurts DIGEST: /two
+    hurts a: /large
+    hurts a: /one
+    hurts a: /two
   3 objects, SIZE, 1 image, 0 streams, 1 reference: 3 damaged, 3 mended; 0 leftovers
   missing ID: missing (mended)
   object ID: its content does not have its digest (mended)
@@ -47,7 +47,7 @@ Without a right one what is bad is put aside, and a build makes it anew.
 
   $ truncate -s 100 two.object; cairn fsck --repair -q --store st | sed -e "s/$(cat digest)/DIGEST/" -e 's/ [0-9a-f]\{64\}:/ ID:/'
   object ID: its content does not have its digest
-    hurts DIGEST: /two
+    hurts a: /two
   $ test -e two.object
   [1]
   $ cairn build tree --name a --store st --no-cache | diff - digest; cairn fsck -q --store st; cmp two.object tree/two
@@ -64,7 +64,7 @@ An image, names, and what lies about.
   $ ln -s ../nothing st/images/refs/b; touch st/images/c st/objects/00x st/.symlink-0123456789ab st/objects/.tmp-object-x; mkdir st/objects/0A
   $ cairn fsck -q --store st | sed -e "s/$(cat digest)/DIGEST/g"
   object DIGEST: its content does not have its digest
-    hurts DIGEST
+    hurts a
   leftover .symlink-0123456789ab: of a process that did not live to finish it
   name images/c: st/images/c: not a symbolic link
   name images/refs/b: leads to nothing, which is missing
@@ -83,7 +83,7 @@ Hostile: nothing is followed.
 
   $ mv st/objects/$(cut -c 1-2 digest) aside; ln -s ../../aside st/objects/$(cut -c 1-2 digest); cairn fsck -q --store st | sed -e "s/$(cat digest)/DIGEST/g" -e 's,objects/..:,objects/XX:,'
   missing DIGEST: the image is missing
-    hurts DIGEST
+    hurts a
   stray objects/XX: not a directory
   $ rm st/objects/$(cut -c 1-2 digest); mv aside st/objects/$(cut -c 1-2 digest); mkfifo st/objects/ab || mkfifo st/objects/ac; cairn fsck -q --store st | sed 's,objects/..:,objects/XX:,'; rm -f st/objects/a[bc]
   stray objects/XX: not a directory

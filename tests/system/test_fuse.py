@@ -359,6 +359,42 @@ def test_flipped_bytes():
             os.close(fd)
 
 
+def test_next_files_are_read_ahead():
+    """Who reads one file behind the other gets the next without asking, each verified; a wrong one is an
+    error when it is read, and told then."""
+    rng = random.Random(2)
+    os.makedirs('tree/sub')
+    contents = {f'f{i:03}': rng.randbytes(rng.choice([20, 65, 5000, 70_000, 200_000])) for i in range(60)}
+    contents.update({f'sub/g{i}': rng.randbytes(4000) for i in range(3)})
+    for name, data in contents.items():
+        with open('tree/' + name, 'wb') as f:
+            f.write(data)
+    build()
+    path = mounting.object_path('store/objects', contents['f030'])
+    with open(path, 'r+b') as f:
+        f.write(b'wrong')
+    with Fuse('image', '-s', 'store'):
+        os.listdir('mnt')
+        os.listdir('mnt/sub')
+        for name, data in contents.items():
+            with open('mnt/' + name, 'rb') as f:
+                if name == 'f030':
+                    with pytest.raises(OSError, match='Input/output error'):
+                        f.read()
+                else:
+                    assert f.read() == data, name
+    # What was stored is there without its object.
+    with Fuse('image', '-s', 'store'):
+        os.listdir('mnt')
+        small = [name for name, data in contents.items() if 64 < len(data) < 100_000 and name < 'f030']
+        for name in small[:3]:
+            with open('mnt/' + name, 'rb') as f:
+                f.read()
+        os.unlink(mounting.object_path('store/objects', contents[small[3]]))
+        with open('mnt/' + small[3], 'rb') as f:
+            assert f.read() == contents[small[3]]
+
+
 def test_other_blocks_of_a_bad_object_and_the_log():
     data = random.Random(2).randbytes(2_000_000)
     os.mkdir('tree')

@@ -60,13 +60,19 @@ def execute(command):
     return seconds, usage.ru_maxrss * 1024
 
 
-def paired(commands, rounds, before=None):
+def paired(commands, rounds, before=None, budget=None):
     """Runs each of {name: command} once a round: {name: Sample}.
 
-    @before: called with the name ahead of each run, not timed.
+    @before: called with the name ahead of each run, not timed. @budget: seconds; no round is begun that would
+    go beyond, but the first.
     """
     samples = {name: Sample() for name in commands}
-    for _ in range(rounds):
+    start = time.monotonic()
+    for i in range(rounds):
+        spent = time.monotonic() - start
+        if budget and i and spent * (i + 1) / i > budget:
+            say(f'{i} of {rounds} rounds, in {spent:.0f} s')
+            break
         for name, command in commands.items():
             if before:
                 before(name)
@@ -120,6 +126,21 @@ class Bench:
             subprocess.run([BENCH + '/gentree.py', sort, str(count), path], check=True)
             subprocess.run(['sync', '-f', path], check=True)
         return path
+
+    def aside(self, name):
+        """A path with nothing there, without removing what was: ext4 passes over the inodes that were freed
+        within the last half a minute one by one, so that whoever makes many files after many were removed pays
+        for that. clear() removes it."""
+        path = self.path(name)
+        if os.path.lexists(path):
+            os.makedirs(self.path('aside'), exist_ok=True)
+            os.rename(path, os.path.join(self.path('aside'), str(time.monotonic_ns())))
+        return path
+
+    def clear(self, *names):
+        for name in names:
+            self.aside(name)
+        subprocess.run(['rm', '-rf', self.path('aside')], check=True)
 
     def fresh(self, name):
         """A path with nothing there."""
