@@ -11,12 +11,14 @@ struct args {
 	struct registry_args registry;
 	const char *platform, *match;
 	unsigned int profile, xattrs, format, alg, jobs;
-	bool json, quiet;
+	bool all, json, quiet;
 };
 
 static const struct opt opts[] = {
 	OPT_TEXT(struct args, match, 'm', "match", "DIGEST",
 		 "find the rules that give this digest"),
+	OPT_BOOL(struct args, all, 'a', "all", 1,
+		 "formats 1 and 2, both algorithms; also of each layer"),
 	OPT_PLATFORM(struct args, platform),
 	OPTS_PROFILE(struct args, profile, xattrs),
 	OPT_CHOICE(struct args, format, 'f', "format", "FORMAT", FORMAT_CHOICES,
@@ -45,6 +47,26 @@ static void digest_row(const struct cairn_oci_info *info, const struct cairn_ima
 	};
 
 	out_row(keys, "{digest}\n", cells);
+}
+
+static int part_row(void *arg, const struct cairn_oci_part *part)
+{
+	static const char *const keys[] = {"layer", "format", "alg", "digest", "size", NULL};
+	const bool whole = part->layer == SIZE_MAX;
+	const struct cell cells[] = {
+		whole ? cell_none() : cell_number(part->layer),
+		cell_word(format_name(part->image.format)),
+		cell_word(alg_name(part->image.digest.alg)),
+		cell_digest(&part->image.digest),
+		cell_size(part->image.size),
+	};
+
+	board_stop((struct board *)arg);
+	out_row(keys,
+		whole ? "image   {format} {alg} {digest}\n"
+		      : "layer {layer} {format} {alg} {digest}\n",
+		cells);
+	return out_result.error;
 }
 
 static void match_row(const struct cairn_digest *digest, const struct cairn_layer_rules *rules)
@@ -86,6 +108,10 @@ static int work(const struct args *a, struct cairn_oci *oci, const struct cairn_
 			match_row(wanted, &rules);
 		return r;
 	}
+	if (a->all) {
+		r = cairn_oci_digests(oci, &options, part_row, board, err);
+		return r < 0 ? r : 1;
+	}
 	r = cairn_oci_digest(oci, a->alg ? a->alg : CAIRN_SHA256, &options, &image, err);
 	board_stop(board);
 	cairn_oci_info(oci, &info);
@@ -109,6 +135,8 @@ static int run(const struct command *self, int argc, char **argv)
 	out_json = a.json;
 	if (a.match && (a.profile || a.xattrs || a.format || a.alg))
 		return talk_usage("--match tries all profiles, xattrs, formats and algorithms");
+	if (a.all && (a.match || a.format || a.alg))
+		return talk_usage("--all is about all formats and algorithms");
 	if (a.match && cairn_digest_from_hex(a.match, &wanted) < 0)
 		return talk_usage("--match %s: not a digest", a.match);
 	status = registry_options(&a.registry, a.platform, &options);

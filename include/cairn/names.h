@@ -52,7 +52,8 @@ CAIRN_API int cairn_store_tag(struct cairn_store *store, const char *name,
 			      const struct cairn_digest *digest, unsigned int flags,
 			      struct cairn_error *err);
 
-/* Removes reference @name, durably. The image stays until a collection. Returns 0 or -ENOENT. */
+/* Removes reference @name, durably, and the tag of that name that a container image has (cairn_oci_pull()). The image stays until a
+ * collection, so do its layers. Returns 0 or -ENOENT. */
 CAIRN_API int cairn_store_untag(struct cairn_store *store, const char *name,
 				struct cairn_error *err);
 

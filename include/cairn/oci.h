@@ -191,6 +191,18 @@ CAIRN_API int cairn_oci_digest(struct cairn_oci *oci, enum cairn_alg alg,
 			       const struct cairn_pull_options *options,
 			       struct cairn_image_result *ret, struct cairn_error *err);
 
+/* One of the digests of an image. */
+struct cairn_oci_part {
+	size_t layer; /* whose metadata image it is (cairn_layers_merge() with partial); SIZE_MAX: of all layers together */
+	struct cairn_image_result image;
+};
+
+/* Calls @fn for the image and for the metadata image of each layer, in the formats V1 and V2 and with both digest
+ * algorithms; nothing is stored, and each layer is read once. Returns 0, what @fn returned, or as cairn_oci_digest(). */
+CAIRN_API int cairn_oci_digests(struct cairn_oci *oci, const struct cairn_pull_options *options,
+				int (*fn)(void *arg, const struct cairn_oci_part *part), void *arg,
+				struct cairn_error *err);
+
 /* Looks for the rules by which the layers give the image with @digest, as cairn_layers_match(). Of @options only
  * jobs and progress count. Returns 1 and *@ret; 0: none gives it; or a negative errno. */
 CAIRN_API int cairn_oci_match(struct cairn_oci *oci, const struct cairn_digest *digest,

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "api/api-internal.h"
+#include "oci/push.h"
 #include "sys/io.h"
 #include "tree/objects.h"
 
@@ -157,7 +158,19 @@ int cairn_store_tag(struct cairn_store *store, const char *name, const struct ca
 
 int cairn_store_untag(struct cairn_store *store, const char *name, struct cairn_error *err)
 {
-	return store_drop_ref(store, STORE_IMAGES, name, err);
+	char tag[STORE_REF_MAX + 1];
+	struct cairn_error words = {0};
+	int r = store_drop_ref(store, STORE_IMAGES, name, err), container;
+
+	if ((r < 0 && r != -ENOENT) || store_tag_entry(name, tag, NULL) < 0)
+		return r;
+	/* What was pulled has the same name as a container image, which keeps its layers. */
+	container = store_drop_ref(store, STORE_STREAMS, tag, &words);
+	if (container == -ENOENT)
+		return r;
+	if (container < 0 && err)
+		*err = words;
+	return container;
 }
 
 /* --- finding --------------------------------------------------------------------------------- */

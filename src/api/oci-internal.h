@@ -32,8 +32,8 @@ struct cairn_oci {
 int oci_context_init(struct oci_context *c, const struct cairn_oci_options *options,
 		     struct cairn_error *err);
 /* Reads the layers of an image in the profile of @o: into @store, or where that is NULL only their trees with
- * digests of @alg. @names: as in struct pull_options. */
-int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, enum cairn_alg alg,
+ * digests of @algs (CAIRN_ALG_BIT). @names: as in struct pull_options. */
+int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, unsigned int algs,
 		    const struct cairn_pull_options *o, bool again, struct names_batch *names,
 		    struct pull *ret, struct cairn_error *err);
 

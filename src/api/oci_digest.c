@@ -19,12 +19,63 @@ int cairn_oci_digest(struct cairn_oci *oci, enum cairn_alg alg,
 
 	if (!cairn_digest_size(alg))
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "unknown digest algorithm");
-	r = oci_read_layers(oci, NULL, alg, options, false, NULL, &p, err);
+	r = oci_read_layers(oci, NULL, CAIRN_ALG_BIT(alg), options, false, NULL, &p, err);
 	if (r == 0)
 		r = oci_merge(&p, options, &tree, err);
 	if (r == 0)
 		r = cairn_image_write((const struct cairn_tree *)tree, &image, ret, err);
 	tree_free(tree);
+	return r;
+}
+
+/* All that one tree is. */
+static int digests_of(const struct cairn_tree *tree, size_t layer, unsigned int jobs,
+		      int (*fn)(void *arg, const struct cairn_oci_part *part), void *arg,
+		      struct cairn_error *err)
+{
+	struct cairn_oci_part part = {.layer = layer};
+	int r = 0;
+
+	for (int format = CAIRN_FORMAT_V1; format <= CAIRN_FORMAT_V2 && r == 0; format++) {
+		for (unsigned int alg = CAIRN_SHA256; alg <= CAIRN_SHA512 && r == 0; alg++) {
+			const struct cairn_image_options image = {
+				.format = format, .alg = (enum cairn_alg)alg, .jobs = jobs};
+
+			r = cairn_image_write(tree, &image, &part.image, err);
+			if (r == 0)
+				r = fn(arg, &part);
+		}
+	}
+	return r;
+}
+
+int cairn_oci_digests(struct cairn_oci *oci, const struct cairn_pull_options *o,
+		      int (*fn)(void *arg, const struct cairn_oci_part *part), void *arg,
+		      struct cairn_error *err)
+{
+	const struct cairn_merge_options partial = {
+		.profile = o->profile, .xattrs = o->xattrs, .partial = 1};
+	struct pull p cleanup_pull = {0};
+	struct tree *tree = NULL;
+	int r = oci_read_layers(oci, NULL,
+				CAIRN_ALG_BIT(CAIRN_SHA256) | CAIRN_ALG_BIT(CAIRN_SHA512), o, false,
+				NULL, &p, err);
+
+	if (r == 0)
+		r = oci_merge(&p, o, &tree, err);
+	if (r == 0)
+		r = digests_of((const struct cairn_tree *)tree, SIZE_MAX, o->jobs, fn, arg, err);
+	tree_free(tree);
+	for (size_t i = 0; i < p.nr_layers && r == 0; i++) {
+		const struct cairn_tree *layer =
+			(const struct cairn_tree *)p.layers[p.layers[i].same_as].tree;
+		struct cairn_tree *alone = NULL;
+
+		r = cairn_layers_merge(&layer, 1, &partial, &alone, err);
+		if (r == 0)
+			r = digests_of(alone, i, o->jobs, fn, arg, err);
+		cairn_tree_free(alone);
+	}
 	return r;
 }
 
@@ -38,7 +89,7 @@ static int read_for(struct cairn_oci *oci, enum cairn_alg alg, enum cairn_profil
 	int r;
 
 	one.profile = profile;
-	r = oci_read_layers(oci, NULL, alg, &one, false, NULL, ret, &own);
+	r = oci_read_layers(oci, NULL, CAIRN_ALG_BIT(alg), &one, false, NULL, ret, &own);
 	if (r < 0) {
 		if (own.kind == CAIRN_ERROR_FORMAT)
 			return 0;

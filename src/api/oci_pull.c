@@ -11,7 +11,7 @@
 #include "oci/seal.h"
 #include "tar/layer.h"
 
-int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, enum cairn_alg alg,
+int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, unsigned int algs,
 		    const struct cairn_pull_options *o, bool again, struct names_batch *names,
 		    struct pull *ret, struct cairn_error *err)
 {
@@ -19,7 +19,7 @@ int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, enum
 	const struct pull_options options = {
 		.profile = o->profile,
 		.store = store,
-		.algs = alg ? CAIRN_ALG_BIT(alg) : 0,
+		.algs = algs,
 		.jobs = o->jobs,
 		.again = again,
 		.keep_blobs = o->keep_blobs,

@@ -38,7 +38,7 @@ static int read_layers(const struct cairn_oci *oci, enum cairn_alg alg,
 	if (!cairn_digest_size(alg))
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "unknown digest algorithm");
 	composefs.profile = CAIRN_PROFILE_COMPOSEFS;
-	return oci_read_layers(oci, NULL, alg, &composefs, false, NULL, ret, err);
+	return oci_read_layers(oci, NULL, CAIRN_ALG_BIT(alg), &composefs, false, NULL, ret, err);
 }
 
 static int open_certs(const char *const *certs, size_t nr, struct seal_certs **ret,

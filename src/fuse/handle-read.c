@@ -76,11 +76,13 @@ int handle_read(struct server *s, const struct call *c)
 		return S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
 	if (in->offset >= inode.size)
 		return 0;
-	if (!view_external(&inode)) {
+	if (!view_external(&inode))
 		c->reply->size = view_data(&inode, c->reply->data, size, in->offset);
-		return 0;
-	}
-	return s->reader ? read_object(s, c, &inode, size, in->offset) : -EIO;
+	else
+		r = s->reader ? read_object(s, c, &inode, size, in->offset) : -EIO;
+	if (!in->offset)
+		ahead_read(s->ahead, c->header->nodeid, &inode);
+	return r;
 }
 
 int handle_lseek(struct server *s, const struct call *c)

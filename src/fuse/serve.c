@@ -141,12 +141,18 @@ static int serve_all(struct seat *seats, unsigned int nr)
 	unsigned int started = 1;
 	int r;
 
+	if (nr > 1)
+		(void)ahead_new(seats[0].server, &seats[0].server->ahead);
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, THREAD_STACK);
 	while (started < nr &&
 	       !pthread_create(&seats[started].thread, &attr, serve_thread, &seats[started]))
 		started++;
 	(void)pthread_attr_destroy(&attr);
+	if (started == 1) {
+		ahead_free(seats[0].server->ahead);
+		seats[0].server->ahead = NULL;
+	}
 	survey(seats[0].server);
 	(void)serve_thread(&seats[0]);
 	r = seats[0].error;
@@ -289,6 +295,7 @@ int fuse_serve(int dev_fd, int image_fd, const struct cairn_fuse_options *option
 	}
 	seats_fini(seats, nr);
 	passthrough_fini(&s);
+	ahead_free(s.ahead);
 	reader_free(s.reader);
 	(void)pthread_mutex_destroy(&s.log_lock);
 	return r;

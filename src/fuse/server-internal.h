@@ -56,6 +56,7 @@ struct server {
 	int dev; /* the device, for that */
 
 	_Atomic unsigned int survey; /* enum survey_facts */
+	struct ahead *ahead;         /* NULL: nothing is read ahead */
 
 	pthread_mutex_t log_lock;
 	uint64_t faults[FAULTS_MAX];
@@ -128,6 +129,14 @@ int open_object(struct server *s, uint64_t node, struct reader_object **ret);
 int passthrough_open(struct server *s, uint64_t node, struct protocol_open_out *out);
 void passthrough_release(struct server *s, uint64_t node);
 void passthrough_fini(struct server *s);
+
+/* --- ahead.c ---------------------------------------------------------------------------------------- */
+
+int ahead_new(struct server *s, struct ahead **ret);
+void ahead_free(struct ahead *a);
+/* The file @in, with number @node, has been read from its beginning: if it was the next of a walk, gives the kernel
+ * those that follow it. @a: NULL is fine. @in is changed. */
+void ahead_read(struct ahead *a, uint64_t node, struct inode *in);
 
 /* --- survey.c -------------------------------------------------------------------------------------- */
 

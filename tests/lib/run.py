@@ -10,6 +10,8 @@ bear others beside it:
     CAIRN_SOURCE   the source tree            CAIRN_BUILD   the build that is tested
     PATH           begins with the programs of that build
 
+A file that says `# not sanitised: WHY` runs with the release build only.
+
 Those of tests/vm run in a guest (guest.py), all of one kernel in one: `# guest: KERNEL...` in a file names
 the kernels that it is for.
 
@@ -55,6 +57,7 @@ if PRIVATE and subprocess.run(PRIVATE + ['true'], stderr=subprocess.DEVNULL).ret
     PRIVATE = []
 
 SKIP = 77
+UNSANITISED = r'^# not sanitised: '
 
 
 class Test:
@@ -82,6 +85,11 @@ def meson_tests(label, build, groups):
             yield Test(label, build, group, t['name'], t['cmd'], t['timeout'] or 600, t['env'])
 
 
+def read(path):
+    with open(path, encoding='utf-8', errors='replace') as f:
+        return f.read()
+
+
 def folder_tests(label, build, groups, registered):
     for group, timeout in FOLDERS.items():
         folder = os.path.join(SOURCE, 'tests', group)
@@ -93,6 +101,8 @@ def folder_tests(label, build, groups, registered):
             if not os.path.isfile(path) or path in registered:
                 continue
             if not pytest and not os.access(path, os.X_OK):
+                continue
+            if label and re.search(UNSANITISED, read(path), re.M):
                 continue
             if group == GUEST:
                 yield from guest_tests(label, build, entry, path, timeout)
@@ -106,8 +116,7 @@ def folder_tests(label, build, groups, registered):
 
 def guest_tests(label, build, entry, path, timeout):
     """One for each kernel that the file names; join_guests() puts them together."""
-    with open(path) as f:
-        kernels = re.search(r'^# guest: (.*)$', f.read(), re.M)
+    kernels = re.search(r'^# guest: (.*)$', read(path), re.M)
     for kernel in kernels.group(1).split() if kernels else [GUEST_KERNEL]:
         test = Test(label, build, GUEST, f'{entry[:-3]}@{kernel}', [path], timeout, pytest=True)
         test.kernel = kernel

@@ -2,11 +2,13 @@
 """`cairn mount --backend fuse`: what it shows is what the kernel shows, and no wrong byte gets through."""
 
 import errno
+import hashlib
 import json
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -359,6 +361,42 @@ def test_flipped_bytes():
             os.close(fd)
 
 
+def test_next_files_are_read_ahead():
+    """Who reads one file behind the other gets the next without asking, each verified; a wrong one is an
+    error when it is read, and told then."""
+    rng = random.Random(2)
+    os.makedirs('tree/sub')
+    contents = {f'f{i:03}': rng.randbytes(rng.choice([20, 65, 5000, 70_000, 200_000])) for i in range(60)}
+    contents.update({f'sub/g{i}': rng.randbytes(4000) for i in range(3)})
+    for name, data in contents.items():
+        with open('tree/' + name, 'wb') as f:
+            f.write(data)
+    build()
+    path = mounting.object_path('store/objects', contents['f030'])
+    with open(path, 'r+b') as f:
+        f.write(b'wrong')
+    with Fuse('image', '-s', 'store'):
+        os.listdir('mnt')
+        os.listdir('mnt/sub')
+        for name, data in contents.items():
+            with open('mnt/' + name, 'rb') as f:
+                if name == 'f030':
+                    with pytest.raises(OSError, match='Input/output error'):
+                        f.read()
+                else:
+                    assert f.read() == data, name
+    # What was stored is there without its object.
+    with Fuse('image', '-s', 'store'):
+        os.listdir('mnt')
+        small = [name for name, data in contents.items() if 64 < len(data) < 100_000 and name < 'f030']
+        for name in small[:3]:
+            with open('mnt/' + name, 'rb') as f:
+                f.read()
+        os.unlink(mounting.object_path('store/objects', contents[small[3]]))
+        with open('mnt/' + small[3], 'rb') as f:
+            assert f.read() == contents[small[3]]
+
+
 def test_other_blocks_of_a_bad_object_and_the_log():
     data = random.Random(2).randbytes(2_000_000)
     os.mkdir('tree')
@@ -446,6 +484,44 @@ def test_tree_of_a_large_object_is_kept():
     with Fuse('image', '-s', 'store'):
         assert readable('mnt/file', 0) and readable('mnt/file', 8_000_000)
         assert not readable('mnt/file', 4_000_000)
+
+
+def zeros_tree(size):
+    """Digest and Merkle tree of that many zeros, at least 512 KiB and a power of two."""
+    digest, count, tree = hashlib.sha256(bytes(4096)).digest(), size // 4096, b''
+    while count > 1:
+        hashes = digest * count
+        hashes += bytes(-len(hashes) % 4096)
+        digest, count, tree = hashlib.sha256(hashes[:4096]).digest(), len(hashes) // 4096, hashes + tree
+    return hashlib.sha256(struct.pack('<BBBB4xQ64s32s144x', 1, 1, 12, 0, size, digest, b'')).hexdigest(), tree
+
+
+def test_a_block_of_a_huge_object():
+    """What is read of 4 GiB for a block of it: the upper levels, a block of leaves, the block."""
+    size = 4 << 30
+    digest, tree = zeros_tree(size)
+    for path, data in (f'store/objects/{digest[:2]}/{digest[2:]}', None), (f'store/cairn/trees/{digest}', tree):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as f:
+            f.truncate(size) if data is None else f.write(data)
+    text = f'/ 0 40755 2 0 0 0 1.0 - - -\n/huge {size} 100644 1 0 0 0 1.0 {digest[:2]}/{digest[2:]} - {digest}\n'
+    assert run('cairn', 'build', '-q', '-', '-o', 'image', stdin=text.encode()).returncode == 0
+    with Fuse('image', '-s', 'store') as row:
+        def has_read():
+            with open(f'/proc/{row["pid"]}/io', encoding='ascii') as f:
+                return int(f.readline().split()[1])
+
+        before = has_read()
+        assert readable('mnt/huge', 3 << 30)
+        assert has_read() - before < len(tree) // 128 + (100 << 10)
+        before = has_read()
+        for at in 0, 1 << 30, size - 1:
+            assert readable('mnt/huge', at)
+        assert has_read() - before < 100 << 10
+        with open(path, 'r+b') as f:
+            f.seek(len(tree) - 5)
+            f.write(b'wrong')
+        assert readable('mnt/huge', size - 9000)
 
 
 def readable(path, at):

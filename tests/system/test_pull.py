@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import refimage  # noqa: E402
 from faults import Faults  # noqa: E402
-from programs import GOLDEN, STRACE, program, run  # noqa: E402
+from programs import GOLDEN, STRACE, output, program, run  # noqa: E402
 from registry import Layout, Registry, sha256, tar  # noqa: E402
 
 ENV = {'HOME': '/nonexistent', 'XDG_RUNTIME_DIR': '/nonexistent', 'CONTAINERS_REGISTRIES_CONF': '/dev/null'}
@@ -93,6 +93,19 @@ def test_golden(sealed, tmp_path):
     assert (again['digest'], again['known_layers'], again['fetched'], again['new_objects']) == (SEALED, 2, 0, 0)
 
 
+def test_all_digests(sealed, tmp_path):
+    lines = digest(f'{sealed}:plain', '--all').splitlines()
+    assert lines[0] == f'image   V1 sha256 {SEALED}' and len(lines) == 3 * 4
+    assert {(f[-3], f[-2]) for f in map(str.split, lines)} == {(v, a) for v in ('V1', 'V2') for a in ('sha256', 'sha512')}
+    for alg in ('sha256', 'sha512'):
+        for form in '12':
+            assert digest(f'{sealed}:plain', '--alg', alg, '--format', form) in lines[2 * int(form) - 2 + (alg == 'sha512')]
+    # Those of the layers are what merging calls M1, M2.
+    for number in range(2):
+        layer = os.path.join(GOLDEN, 'oci', 'seal', f'layer{number}.tar')
+        assert output('cairn', 'oci', 'merge', '-q', '--partial', layer).decode().strip() == lines[4 * number + 4].split()[-1]
+
+
 def test_match(sealed):
     for wanted, words in ((SEALED, 'composefs V1, xattrs: allowlist, times: nanoseconds'),
                           ('258d0def0ee924770d6a873d6b29d9497bb83834fadfe0c88eeef967c87c22d9',
@@ -107,6 +120,22 @@ def test_expected(sealed, tmp_path):
     wrong = pull(tmp_path / 's', f'{sealed}:plain', '--digest', '0' * 64, '--name', 'wrong', status=3)
     assert f'the image has digest {SEALED}, not 0000' in wrong
     assert os.listdir(tmp_path / 's' / 'images' / 'refs') == ['sealed:plain']
+
+
+def test_removed(sealed, tmp_path):
+    """Who drops the name of an image and collects has the space of its layers back."""
+    store = ['--store', tmp_path / 's']
+    for name in ('a/b:1', 'c'):
+        pull(tmp_path / 's', f'{sealed}:plain', '--name', name)
+    assert run('cairn', 'untag', *store, 'a/b:1').returncode == 0
+    run('cairn', 'gc', '-q', '--empty', *store)
+    assert pull(tmp_path / 's', f'{sealed}:plain', '--name', 'c')['known_layers'] == 2
+    assert run('cairn', 'untag', *store, 'c').returncode == 0
+    assert b'no such name' in run('cairn', 'untag', *store, 'c').stderr
+    run('cairn', 'gc', '-q', '--empty', *store)
+    left = [name for folder in ('objects', 'streams', 'images') for _, _, names in os.walk(tmp_path / 's' / folder)
+            for name in names]
+    assert left == []
 
 
 def test_waits_for_the_disk(tmp_path):
