@@ -2,11 +2,13 @@
 """`cairn mount --backend fuse`: what it shows is what the kernel shows, and no wrong byte gets through."""
 
 import errno
+import hashlib
 import json
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -482,6 +484,44 @@ def test_tree_of_a_large_object_is_kept():
     with Fuse('image', '-s', 'store'):
         assert readable('mnt/file', 0) and readable('mnt/file', 8_000_000)
         assert not readable('mnt/file', 4_000_000)
+
+
+def zeros_tree(size):
+    """Digest and Merkle tree of that many zeros, at least 512 KiB and a power of two."""
+    digest, count, tree = hashlib.sha256(bytes(4096)).digest(), size // 4096, b''
+    while count > 1:
+        hashes = digest * count
+        hashes += bytes(-len(hashes) % 4096)
+        digest, count, tree = hashlib.sha256(hashes[:4096]).digest(), len(hashes) // 4096, hashes + tree
+    return hashlib.sha256(struct.pack('<BBBB4xQ64s32s144x', 1, 1, 12, 0, size, digest, b'')).hexdigest(), tree
+
+
+def test_a_block_of_a_huge_object():
+    """What is read of 4 GiB for a block of it: the upper levels, a block of leaves, the block."""
+    size = 4 << 30
+    digest, tree = zeros_tree(size)
+    for path, data in (f'store/objects/{digest[:2]}/{digest[2:]}', None), (f'store/cairn/trees/{digest}', tree):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as f:
+            f.truncate(size) if data is None else f.write(data)
+    text = f'/ 0 40755 2 0 0 0 1.0 - - -\n/huge {size} 100644 1 0 0 0 1.0 {digest[:2]}/{digest[2:]} - {digest}\n'
+    assert run('cairn', 'build', '-q', '-', '-o', 'image', stdin=text.encode()).returncode == 0
+    with Fuse('image', '-s', 'store') as row:
+        def has_read():
+            with open(f'/proc/{row["pid"]}/io', encoding='ascii') as f:
+                return int(f.readline().split()[1])
+
+        before = has_read()
+        assert readable('mnt/huge', 3 << 30)
+        assert has_read() - before < len(tree) // 128 + (100 << 10)
+        before = has_read()
+        for at in 0, 1 << 30, size - 1:
+            assert readable('mnt/huge', at)
+        assert has_read() - before < 100 << 10
+        with open(path, 'r+b') as f:
+            f.seek(len(tree) - 5)
+            f.write(b'wrong')
+        assert readable('mnt/huge', size - 9000)
 
 
 def readable(path, at):

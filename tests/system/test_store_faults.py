@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
+# not sanitised: the library that makes calls fail must be loaded before the sanitiser, which forbids that
 """Every call that changes a store fails once, or is the last one of its process (tests/lib/faults.c).
 
 Whatever happens, the store is in order afterwards: fsck finds nothing but leftovers, what was named before is

@@ -150,4 +150,26 @@ def fuse_contents(bench):
                   show=lambda s: f'{s * 1e6:.1f} µs')
 
 
-SECTIONS = [fuse_names, fuse_contents]
+def overlay_contents(bench):
+    """Rootless overlay: contents, beside the object itself in the page cache
+
+    Names come from a server, contents from the store by overlayfs (Linux 6.16).
+    """
+    if not is_root():
+        return
+    size = (256 if bench.quick else 1024) * MIB
+    image, store, native = large_object(bench, size)
+    mnt = bench.path('mnt-overlay')
+    os.makedirs(mnt, exist_ok=True)
+    if subprocess.run([bench.cairn, 'mount', '--no-check', '--backend', 'overlay', image, mnt, '-s', store,
+                       '-o', 'noverity'], check=False).returncode:
+        say('skipped: this kernel has no overlayfs for users')
+        return
+    path = mnt + '/large'
+    for work, run in (('in order', read_all), ('1000 × 4 KiB at random', lambda p: read_blocks(p, size, 1000, 5))):
+        s = paired({'native': lambda run=run: run(native), 'ours': lambda run=run: run(path)}, 2 * bench.rounds)
+        bench.row(f'{size // MIB} MiB {work}', s['ours'], s['native'].median(), 'native', 1.05)
+    subprocess.run([bench.cairn, 'umount', mnt], check=True)
+
+
+SECTIONS = [fuse_names, fuse_contents, overlay_contents]

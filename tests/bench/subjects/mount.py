@@ -5,7 +5,7 @@ import os
 import random
 import subprocess
 
-from harness import paired
+from harness import MIB, Sample, paired
 
 MOUNT = '{cairn} mount --backend kernel {image} {mnt} --store {store} -o noverity{more}'
 
@@ -64,36 +64,80 @@ def stat_all(names):
         os.lstat(name)
 
 
-def fresh(bench, image, store, more):
-    """Mounted anew: no name of it is in memory, and no page of the image."""
-    mnt = bench.path('mnt')
-    subprocess.run(['umount', '-q', mnt], check=False)
-    fd = os.open(image, os.O_RDONLY)
-    os.fdatasync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.close(fd)
-    subprocess.run(command(bench, image, more, store), shell=True, check=True)
+LEVERS = {'default': '', 'df of the image': ',statfs=image'}
+# What else can hold the same tree: {name: (command that makes it, type of the file system, options)}.
+PEERS = {
+    'its EROFS alone': (None, 'erofs', 'ro,noacl'),
+    'with ACLs': (None, 'erofs', 'ro'),
+    'plain EROFS': ('mkfs.erofs --quiet {out} {tree}', 'erofs', 'ro'),
+    'squashfs': ('mksquashfs {tree} {out} -noappend -noD -noI -noF -noX -no-progress -quiet', 'squashfs', 'ro'),
+}
 
 
-LEVERS = {'default': '', 'df of the image': ',statfs=image', 'noatime': ',noatime'}
+class Walked:
+    """A tree in several mounts: ours with each lever, and the peers that can be had here."""
+
+    def __init__(self, bench, tree):
+        self.bench, self.mnt, self.store = bench, bench.path('mnt'), 'w.store'
+        self.image = bench.path('w.image')
+        subprocess.run([bench.cairn, 'build', '-q', tree, '-o', self.image, '--store', bench.path(self.store)],
+                       check=True, stdout=subprocess.DEVNULL)
+        self.mounts = {name: (self.image, command(bench, self.image, more, self.store)) for name, more in LEVERS.items()}
+        for name, (make, kind, options) in PEERS.items():
+            image = bench.path(f'w.{name.split()[-1]}') if make else self.image
+            mount = f'mount -t {kind} -o loop,{options} {image} {self.mnt}'
+            if make and subprocess.run(make.format(out=image, tree=tree), shell=True, check=False,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+                continue
+            if subprocess.run(f'{mount} && umount {self.mnt}', shell=True, check=False,
+                              stderr=subprocess.DEVNULL).returncode == 0:
+                self.mounts[name] = image, mount
+        self.peers = [name for name in self.mounts if name in PEERS]
+
+    def fresh(self, name):
+        """Mounted anew: no name of it is in memory, and no page of the image."""
+        image, mount = self.mounts[name]
+        subprocess.run(['umount', '-q', self.mnt], check=False)
+        fd = os.open(image, os.O_RDONLY)
+        os.fdatasync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+        subprocess.run(mount, shell=True, check=True)
+
+    def measure(self, name, work):
+        """Seconds of the work, fresh and again."""
+        cold = paired({'c': work}, self.bench.rounds, lambda _: self.fresh(name))['c']
+        return cold, paired({'w': work}, self.bench.rounds)['w']
+
+    def slab(self, name, work):
+        """Bytes of names and inodes in the kernel's memory after the work."""
+        self.fresh(name)
+        with open('/proc/sys/vm/drop_caches', 'w', encoding='ascii') as f:
+            f.write('2')
+        before = slab_size()
+        subprocess.run(work, shell=True, check=True, stdout=subprocess.DEVNULL)
+        return max(slab_size() - before, 0)
+
+
+def slab_size():
+    with open('/proc/meminfo', encoding='ascii') as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith('SReclaimable'))
 
 
 def walking(bench):
     """Names through the kernel's mount, and what options change
 
     `fresh`: mounted anew, with no page of the image in memory; `again`: the second time. The limit is
-    the source directory on its own file system, all of it in memory.
+    the source directory on its own file system, all of it in memory. `its EROFS alone` is the same image
+    without overlayfs, where contents cannot be read; `slab` what the kernel's memory has of it after `ls -lR`.
     """
     if not ready(bench):
         return
     tree = bench.tree('real', 10000 if bench.quick else 100000)
-    image, store = bench.path('w.image'), 'w.store'
-    subprocess.run([bench.cairn, 'build', '-q', tree, '-o', image, '--store', bench.path(store)],
-                   check=True, stdout=subprocess.DEVNULL)
+    w = Walked(bench, tree)
     found = subprocess.run(['find', '.', '-print0'], cwd=tree, capture_output=True, check=True)
     names = [n.decode('utf-8', 'surrogateescape') for n in found.stdout.split(b'\0') if n]
     some = random.Random(1).sample(names, min(1000, len(names)))
-    mnt = bench.path('mnt')
     works = {'ls -lR': 'ls -lR {}', 'find': 'find {} -printf "%s"', '1,000 stats': None}
 
     for work, text in works.items():
@@ -103,13 +147,17 @@ def walking(bench):
             return lambda: stat_all([os.path.join(place, n) for n in some])
 
         limit = paired({'source': run_in(tree)}, bench.rounds + 1)['source'].median()
-        for lever, more in LEVERS.items():
-            cold = paired({'c': run_in(mnt)}, bench.rounds,
-                          lambda name, more=more: fresh(bench, image, store, more))['c']
-            warm = paired({'w': run_in(mnt)}, bench.rounds)['w']
-            bench.row(f'{work}, fresh, {lever}', cold, limit, 'source')
-            bench.row(f'{work}, again, {lever}', warm, limit, 'source', 1.2 if not more else None)
-    subprocess.run(['umount', mnt], check=False)
+        taken = {name: w.measure(name, run_in(w.mnt)) for name in w.mounts}
+        for i, when in enumerate(('fresh', 'again')):
+            for lever in LEVERS:
+                default = lever == 'default'
+                bench.row(f'{work}, {when}, {lever}', taken[lever][i], limit, 'source', 1.2 if default and i else None,
+                          peers={name: taken[name][i].median() for name in w.peers} if default else None)
+    memory = Sample()
+    memory.add(w.slab('default', works['ls -lR'].format(w.mnt)))
+    bench.row('slab after ls -lR', memory, show=lambda size: f'{size / MIB:.0f} MiB',
+              peers={name: w.slab(name, works['ls -lR'].format(w.mnt)) for name in w.peers})
+    subprocess.run(['umount', w.mnt], check=False)
 
 
 SECTIONS = [mounting, walking]
