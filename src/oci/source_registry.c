@@ -6,6 +6,7 @@
  * has been handed out yet. What came is checked by digest above us, so mirrors need not be trusted.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -27,6 +28,7 @@ struct place {
 	char *name;
 	bool insecure;
 	enum mirror_use use;
+	atomic_bool gone; /* nobody answers there: while there are others it is not asked again */
 };
 
 struct source_registry {
@@ -96,16 +98,21 @@ static int add_places(struct source_registry *s, struct cairn_error *err)
 	return r;
 }
 
-static bool is_usable(const struct place *p, const char *what)
+static bool is_usable(const struct source_registry *s, unsigned int i, const char *what)
 {
+	const struct place *p = &s->places[i];
 	bool by_digest = strchr(what, ':') != NULL;
 
+	if (i + 1 < s->nr_places && atomic_load_explicit(&p->gone, memory_order_relaxed))
+		return false;
 	return p->use == MIRROR_ALL || (p->use == MIRROR_DIGEST_ONLY) == by_digest;
 }
 
 /* Whether the next place might have it: not when the user ended it, or our own side failed. */
-static bool is_worth_another(int r)
+static bool is_worth_another(struct place *p, int r)
 {
+	if (r == -ECONNREFUSED || r == -EHOSTUNREACH)
+		atomic_store_explicit(&p->gone, true, memory_order_relaxed);
 	return r < 0 && r != -ECANCELED && r != -ENOMEM && r != -ENOPKG;
 }
 
@@ -179,10 +186,10 @@ static int registry_top(struct source *source, struct source_top *ret, struct ca
 	int r = -ENOENT;
 
 	for (unsigned int i = 0; i < s->nr_places; i++) {
-		if (!is_usable(&s->places[i], what))
+		if (!is_usable(s, i, what))
 			continue;
 		r = top_from(s, &s->places[i], ret, err);
-		if (!is_worth_another(r))
+		if (!is_worth_another(&s->places[i], r))
 			return r;
 	}
 	return r;
@@ -199,7 +206,7 @@ static int registry_document(struct source *source, const struct oci_descriptor 
 	for (unsigned int i = 0; i < s->nr_places; i++) {
 		struct http_request request cleanup_http_request = HTTP_REQUEST_INIT;
 
-		if (!is_usable(&s->places[i], d->digest))
+		if (!is_usable(s, i, d->digest))
 			continue;
 		r = get_document(&s->places[i], manifest ? "manifests" : "blobs", d->digest,
 				 (size_t)d->size + 1, &request, err);
@@ -209,7 +216,7 @@ static int registry_document(struct source *source, const struct oci_descriptor 
 				       ? error_errno(err, -ENOMEM, "%s", d->digest)
 				       : 0;
 		}
-		if (!is_worth_another(r))
+		if (!is_worth_another(&s->places[i], r))
 			return r;
 	}
 	return r;
@@ -264,10 +271,10 @@ static int registry_blob(struct source *source, const struct oci_descriptor *d, 
 	int r = -ENOENT;
 
 	for (unsigned int i = 0; i < s->nr_places; i++) {
-		if (!is_usable(&s->places[i], d->digest))
+		if (!is_usable(s, i, d->digest))
 			continue;
 		r = blob_from(&s->places[i], d, &f, err);
-		if (!is_worth_another(r) || f.size || f.stopped)
+		if (!is_worth_another(&s->places[i], r) || f.size || f.stopped)
 			return r;
 	}
 	return r;
@@ -382,7 +389,7 @@ static int registry_ranges(struct source *source, const struct oci_descriptor *d
 
 	/* Parts of several places would have to be told apart: the first that has it must do. */
 	for (unsigned int i = 0; i < s->nr_places; i++) {
-		if (!is_usable(&s->places[i], d->digest))
+		if (!is_usable(s, i, d->digest))
 			continue;
 		r = ranges_from(&s->places[i], s->options, d, &parts, nr);
 		if (r != -ENOENT || parts.stopped)
