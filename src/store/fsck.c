@@ -14,6 +14,7 @@
 #include "base/parallel.h"
 #include "erofs/reader.h"
 #include "store/fsck-internal.h"
+#include "store/needs.h"
 #include "store/splitstream.h"
 #include "sys/dir.h"
 #include "tree/tree.h"
@@ -167,11 +168,9 @@ static int need(const struct needing *n, const uint8_t *bytes, const char *what)
 	return fsck_add(f, CAIRN_DAMAGE_MISSING, &id, NULL, "%s", what);
 }
 
-static int need_object(void *arg, const struct image_object *o)
+static int need_object(void *arg, const uint8_t *digest)
 {
-	const struct needing *n = (const struct needing *)arg;
-
-	return o->digest_size == n->f->id_size ? need(n, o->digest, "missing") : 0;
+	return need((const struct needing *)arg, digest, "missing");
 }
 
 void fsck_image_fini(struct fsck_image *o)
@@ -235,7 +234,7 @@ static int check_image(void *arg, unsigned int worker, size_t i)
 	if (!r)
 		r = image_check(&o.image, &alg, &err);
 	if (!r)
-		r = image_objects(&o.image, need_object, &n, &err);
+		r = image_needs(&o.image, f->id_size, need_object, &n, &err);
 	if (r == -ENOMEM)
 		return r;
 	if (r == -ENOENT && !is_still_there(&n))

@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "erofs/reader.h"
 #include "store/gc-internal.h"
+#include "store/needs.h"
 #include "store/splitstream.h"
 #include "sys/dir.h"
 #include "tree/tree.h"
@@ -146,22 +147,9 @@ static void mark(const struct gc *g, const uint8_t *digest)
 
 /* --- images ---------------------------------------------------------------------------------- */
 
-/* The object at a path of the usual shape is its name, whatever the digest beside it says. */
-static int mark_object(void *arg, const struct image_object *o)
+static int mark_object(void *arg, const uint8_t *digest)
 {
-	const struct gc *g = (const struct gc *)arg;
-	size_t size = cairn_digest_size(g->store->alg);
-	char hex[2 * CAIRN_DIGEST_MAX];
-	uint8_t bytes[CAIRN_DIGEST_MAX];
-
-	if (o->digest && o->digest_size == size)
-		mark(g, o->digest);
-	if (o->path && o->path_len == 2 * size + 1 && o->path[2] == '/') {
-		memcpy(hex, o->path, 2);
-		memcpy(hex + 2, o->path + 3, 2 * size - 2);
-		if (!hex_get(hex, bytes, size))
-			mark(g, bytes);
-	}
+	mark((const struct gc *)arg, digest);
 	return 0;
 }
 
@@ -179,7 +167,8 @@ static int mark_objects_of(const struct gc *g, int fd, struct cairn_error *err)
 		return error_errno(err, -errno, "read the image");
 	r = image_open(&image, data, (uint64_t)st.st_size, err);
 	if (!r)
-		r = image_objects(&image, mark_object, (void *)(uintptr_t)g, err);
+		r = image_needs(&image, cairn_digest_size(g->store->alg), mark_object,
+				(void *)(uintptr_t)g, err);
 	munmap(data, (size_t)st.st_size);
 	return r;
 }

@@ -19,10 +19,11 @@
 #include "base/hex.h"
 #include "erofs/reader.h"
 #include "store/names.h"
+#include "store/needs.h"
 #include "store/splitstream.h"
 #include "sys/dir.h"
 #include "sys/io.h"
-#include "tree/objects.h"
+#include "tree/tree.h"
 
 #define USAGE_DIGEST_MAX 64 /* bytes */
 
@@ -180,15 +181,17 @@ static int read_all(int fd, void **ret, size_t *ret_size)
 	return 0;
 }
 
+static int add_digest(void *arg, const uint8_t *digest)
+{
+	return add_need((struct needs *)arg, digest);
+}
+
 static int needs_of_image(const struct cairn_store *s, const struct cairn_digest *id,
 			  struct needs *needs, struct cairn_error *err)
 {
 	cleanup_fd int fd = store_open_image(s, id, err);
-	cleanup_free struct object_use *use = NULL;
 	cleanup_free void *data = NULL;
-	struct tree *t = NULL;
 	struct image img;
-	int64_t nr = 0;
 	size_t size;
 	int r;
 
@@ -198,19 +201,8 @@ static int needs_of_image(const struct cairn_store *s, const struct cairn_digest
 		return out_of_memory(err);
 	r = image_open(&img, data, size, err);
 	if (!r)
-		r = image_load(&img, 0, NULL, &t, err);
-	if (r < 0)
-		return r;
-	nr = tree_objects(t, &use);
-	for (int64_t i = 0; i < nr && !r; i++) {
-		const uint8_t *digest = node_digest(use[i].node, s->alg);
-
-		/* Only what is named by its digest is in a store. */
-		if (digest)
-			r = add_need(needs, digest);
-	}
-	tree_free(t);
-	return nr < 0 || r < 0 ? out_of_memory(err) : 0;
+		r = image_needs(&img, needs->size, add_digest, needs, err);
+	return r == -ENOMEM ? out_of_memory(err) : r;
 }
 
 static int add_id(void *arg, const struct cairn_digest *id)
@@ -238,9 +230,17 @@ static int needs_of_streams(const struct cairn_store *s, struct needs *streams, 
 		if (add_need(needs, digest) < 0)
 			return out_of_memory(err);
 		fd = store_open_object(s, path, NULL);
-		/* An image that a stream names, say. */
-		if (fd < 0 || splitstream_open(fd, s->alg, &stream, NULL) < 0)
+		if (fd < 0)
 			continue;
+		if (splitstream_open(fd, s->alg, &stream, NULL) < 0) {
+			/* An image that a stream names, as a collection follows it. */
+			struct cairn_digest id = {.alg = s->alg};
+
+			memcpy(id.bytes, digest, streams->size);
+			if (needs_of_image(s, &id, needs, NULL) == -ENOMEM)
+				return out_of_memory(err);
+			continue;
+		}
 		r = splitstream_refs(stream, SPLITSTREAM_OBJECTS, add_id, needs, err);
 		if (!r)
 			r = splitstream_refs(stream, SPLITSTREAM_STREAMS, add_id, streams, err);

@@ -21,22 +21,31 @@ IN_NAMESPACE = [*NOBODY, 'unshare', '--user', '--map-root-user', '--mount']
 USER_OVERLAY = m.KERNEL >= (6, 16)
 
 
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    """A tree, its image and its store. Each test has a copy."""
+    folder = tmp_path_factory.mktemp('made')
+    shutil.copy(program('cairn'), folder / 'cairn')
+    make_tree(f'{folder}/tree')
+    output('cairn', 'build', '-q', 'tree', '-o', 'image', '--store', 'store', cwd=folder)
+    subprocess.run(['chmod', '-R', 'a+rX', 'store', 'image'], cwd=folder, check=True)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def files(tmp_path, monkeypatch):
+def files(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in tmp_path, *tmp_path.parents:
         if os.stat(folder).st_mode & 0o1001 == 0:
             os.chmod(folder, 0o711)
     m.private_namespace()
-    shutil.copy(program('cairn'), 'cairn')
+    os.link(made / 'cairn', 'cairn')
     os.mknod('fuse', 0o20666, os.makedev(10, 229))
     os.chmod('fuse', 0o666)
     subprocess.run(['mount', '--bind', 'fuse', '/dev/fuse'], check=True)
     os.mkdir('mnt')
     os.mkdir('kernel')
-    make_tree('tree')
-    output('cairn', 'build', '-q', 'tree', '-o', 'image', '--store', 'store')
-    subprocess.run(['chmod', '-R', 'a+rX', 'store', 'image'], check=True)
+    subprocess.run(['cp', '-a', made / 'image', made / 'store', '.'], check=True)
     yield
     for name in 'mnt', 'kernel', '/dev/fuse':
         subprocess.run(['umount', '-l', name], check=False, stderr=subprocess.DEVNULL)

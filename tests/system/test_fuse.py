@@ -129,7 +129,7 @@ def test_golden(name):
 
 def test_facts_of_a_directory_tree():
     os.mkdir('tree')
-    for i in range(3000):
+    for i in range(1500):
         with open(f'tree/name-{i:05}-{"x" * (i % 50)}', 'wb') as f:
             f.write(b'%d' % i * (i % 100))
     os.mkfifo('tree/fifo')

@@ -25,9 +25,26 @@ pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason='needs root'),
 everyone = pytest.mark.parametrize('who', WHO)
 
 
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    """A small system: busybox and what it needs; its image and store. Each test has a copy."""
+    folder = tmp_path_factory.mktemp('made')
+    shutil.copy(program('cairn'), folder / 'cairn')
+    for name in 'bin', 'proc', 'dev', 'sys', 'tmp', 'etc', 'root', 'run':
+        os.makedirs(folder / 'tree' / name)
+    shutil.copy(shutil.which('busybox'), folder / 'tree/bin/busybox')
+    for name in APPLETS:
+        os.symlink('busybox', folder / 'tree/bin' / name)
+    with open(folder / 'tree/etc/release', 'w', encoding='ascii') as f:
+        f.write('a small system\n' * 100)
+    os.symlink('/etc', folder / 'tree/link')
+    output('cairn', 'build', '-q', 'tree', '-o', 'image', '--store', 'store', cwd=folder)
+    subprocess.run(['chmod', '-R', 'a+rX', 'store', 'image'], cwd=folder, check=True)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def files(tmp_path, monkeypatch):
-    """A small system: busybox and what it needs."""
+def files(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in tmp_path, *tmp_path.parents:
         if os.stat(folder).st_mode & 0o1001 == 0:
@@ -36,17 +53,8 @@ def files(tmp_path, monkeypatch):
     os.mknod('fuse', 0o20666, os.makedev(10, 229))
     os.chmod('fuse', 0o666)
     subprocess.run(['mount', '--bind', 'fuse', '/dev/fuse'], check=True)
-    shutil.copy(program('cairn'), 'cairn')
-    for name in 'bin', 'proc', 'dev', 'sys', 'tmp', 'etc', 'root', 'run':
-        os.makedirs('tree/' + name)
-    shutil.copy(shutil.which('busybox'), 'tree/bin/busybox')
-    for name in APPLETS:
-        os.symlink('busybox', 'tree/bin/' + name)
-    with open('tree/etc/release', 'w', encoding='ascii') as f:
-        f.write('a small system\n' * 100)
-    os.symlink('/etc', 'tree/link')
-    output('cairn', 'build', '-q', 'tree', '-o', 'image', '--store', 'store')
-    subprocess.run(['chmod', '-R', 'a+rX', 'store', 'image'], check=True)
+    os.link(made / 'cairn', 'cairn')
+    subprocess.run(['cp', '-a', made / 'image', made / 'store', '.'], check=True)
     before = m.mountinfo()
     yield
     assert m.mountinfo() == before

@@ -4,6 +4,7 @@
 Everything in a row is measured in the same run, in turn (A B A B …), and the medians are compared.
 """
 
+import contextlib
 import os
 import shutil
 import statistics
@@ -127,20 +128,29 @@ class Bench:
             subprocess.run(['sync', '-f', path], check=True)
         return path
 
-    def aside(self, name):
-        """A path with nothing there, without removing what was: ext4 passes over the inodes that were freed
-        within the last half a minute one by one, so that whoever makes many files after many were removed pays
-        for that. clear() removes it."""
-        path = self.path(name)
-        if os.path.lexists(path):
-            os.makedirs(self.path('aside'), exist_ok=True)
-            os.rename(path, os.path.join(self.path('aside'), str(time.monotonic_ns())))
-        return path
+    @contextlib.contextmanager
+    def disk(self, gib):
+        """A folder in an empty ext4 of its own, in a file of --work, that goes as a whole in the end.
 
-    def clear(self, *names):
-        for name in names:
-            self.aside(name)
-        subprocess.run(['rm', '-rf', self.path('aside')], check=True)
+        To remove a million files takes longer than to make them; and ext4 passes over the inodes that were
+        freed within the last half a minute one by one, so that whoever makes files after that pays for it.
+        Who is not root gets a plain folder.
+        """
+        image, folder = self.fresh('disk.img'), self.fresh('disk')
+        os.mkdir(folder)
+        mounted = os.geteuid() == 0
+        if mounted:
+            with open(image, 'wb') as f:
+                f.truncate(gib << 30)
+            subprocess.run(['mkfs.ext4', '-q', '-i', '4096', image], check=True)
+            subprocess.run(['mount', '-o', 'loop,noinit_itable', image, folder], check=True)
+        try:
+            yield folder
+        finally:
+            if mounted:
+                subprocess.run(['umount', folder], check=True)
+            self.fresh('disk')
+            self.fresh('disk.img')
 
     def fresh(self, name):
         """A path with nothing there."""

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """Contents on their way: built again, imported, copied between stores, counted."""
 
+import os
 import shutil
 import subprocess
 
 from harness import execute, installed, paired
 
 BUDGET = 150  # seconds of repeating the same; 200,000 files are a lot for a busy disk
+
+
+def run(command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def second_build(bench):
@@ -32,23 +37,32 @@ def import_small(bench):
     """Directory of small files → empty store, beside `ostree commit`
 
     `ostree commit` syncs each object: it gets a tenth of the files, and its time is that for each of
-    them times their number. cairn returns when all is on disk; `cp -a` leaves that for later.
+    them times their number. cairn returns when all is on disk; `cp -a` leaves that for later. On an ext4
+    of its own, in a file.
     """
     count = 20000 if bench.quick else 200000
-    tree, tenth, out = bench.tree('small', count), bench.tree('small', count // 10), bench.path('i.out')
-
-    def clean(name):
-        bench.aside('i.out')
-        if name == 'ostree commit':
-            subprocess.run(['ostree', 'init', '--mode=bare', '--repo=' + out], check=True)
-
+    tree, tenth = bench.tree('small', count), bench.tree('small', count // 10)
     execute([bench.cairn, 'digest', tree])
-    s = paired({
-        'cairn': [bench.cairn, 'build', tree, '-o', bench.path('i.image'), '--store', out, '--no-cache'],
-        'cp -a': f'cp -a {tree} {out}',
-        **installed({'ostree commit': f'ostree --repo={out} commit -b tree --tree=dir={tenth}'}),
-    }, min(bench.rounds, 3), clean, BUDGET)
-    bench.clear('i.out')
+    with bench.disk(16) as folder:
+        places = iter(f'{folder}/{i}' for i in range(100))
+        repo = f'{folder}/repo'
+
+        def build():
+            run([bench.cairn, 'build', tree, '-o', f'{folder}/image', '--store', next(places), '--no-cache', '-q'])
+
+        commands = {'cairn': build, 'cp -a': lambda: run(['cp', '-a', tree, next(places)])}
+        if installed({'ostree': ''}):
+            commands['ostree commit'] = lambda: run(['ostree', '--repo=' + repo, 'commit', '-b', 'tree',
+                                                     '--tree=dir=' + tenth])
+
+        def before(name):
+            if name == 'ostree commit':
+                if os.path.exists(repo):
+                    os.rename(repo, next(places))
+                run(['ostree', 'init', '--mode=bare', '--repo=' + repo])
+            os.sync()
+
+        s = paired(commands, min(bench.rounds, 3), before, BUDGET)
     peers = {'cp -a': s['cp -a'].median()}
     reach = {}
     if 'ostree commit' in s:
@@ -61,22 +75,24 @@ def import_small(bench):
 def between_stores(bench):
     """Store → store, and what images cost
 
-    `cp -a` copies the directory of objects, and verifies nothing.
+    `cp -a` copies the directory of objects, and verifies nothing. On an ext4 of its own, in a file.
     """
     count = 10000 if bench.quick else 100000
-    tree, store, out = bench.tree('real', count), bench.aside('b.store'), bench.path('b.out')
-    execute([bench.cairn, 'build', tree, '--store', store, '--name', 'tree'])
-    copy = [bench.cairn, 'copy', 'tree', '--from', store, '--to', out]
-    s = paired({'copy': copy, 'cp -a': f'cp -a {store} {out}'}, min(bench.rounds, 3),
-               lambda name: bench.aside('b.out'), BUDGET)
-    bench.row(f'copy to an empty store, {count:,} files of /usr', s['copy'], s['cp -a'].median(), 'cp -a')
-    bench.aside('b.out')
-    execute(copy)
-    s = paired({'again': copy, 'du': [bench.cairn, 'du', '--store', store],
-                'stat': f'find {store}/objects -size 0'}, bench.rounds, budget=BUDGET)
-    bench.clear('b.out', 'b.store')
-    bench.row('the same, everything there', s['again'])
-    bench.row('du', s['du'], s['stat'].median(), 'find -size')
+    tree = bench.tree('real', count)
+    with bench.disk(24) as folder:
+        store, places = f'{folder}/store', iter(f'{folder}/{i}' for i in range(100))
+        run([bench.cairn, 'build', tree, '--store', store, '--name', 'tree', '-q'])
+
+        def copy(to):
+            run([bench.cairn, 'copy', 'tree', '--from', store, '--to', to, '-q'])
+
+        s = paired({'copy': lambda: copy(next(places)), 'cp -a': lambda: run(['cp', '-a', store, next(places)])},
+                   min(bench.rounds, 3), lambda name: os.sync(), BUDGET)
+        bench.row(f'copy to an empty store, {count:,} files of /usr', s['copy'], s['cp -a'].median(), 'cp -a')
+        s = paired({'again': lambda: copy(f'{folder}/0'), 'du': [bench.cairn, 'du', '--store', store],
+                    'stat': f'find {store}/objects -size 0'}, bench.rounds, budget=BUDGET)
+        bench.row('the same, everything there', s['again'])
+        bench.row('du', s['du'], s['stat'].median(), 'find -size')
 
 
 SECTIONS = [second_build, import_small, between_stores]
