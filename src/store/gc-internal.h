@@ -66,6 +66,7 @@ struct gc {
 	struct notes notes;
 	int lock;            /* the store's directory, to lock */
 	bool exclusive;      /* it is, so nobody else is at work */
+	double last_gap;     /* seconds, when others could last have it */
 	int trash;           /* STORE/cairn/trash */
 	unsigned int waited; /* milliseconds, for others */
 	uint64_t restored;   /* objects put back out of the trash */

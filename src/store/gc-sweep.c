@@ -30,6 +30,7 @@
 #define TRASH_MODE  0700
 #define LIST_BUFFER 65536
 #define PAUSE_NS    20000000
+#define GAP_SECONDS 0.1 /* at most, in which nobody else gets the lock */
 
 /* --- who is there ---------------------------------------------------------------------------- */
 
@@ -89,10 +90,26 @@ static int enter(struct gc *g, uint8_t part)
 	return r;
 }
 
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Writers look now and then whether the store is free: without a gap that is longer than that they would meet
+ * the lock of one part or the next, and give up before the collection ends. */
 static void leave(struct gc *g, uint8_t part)
 {
+	const struct timespec gap = {.tv_nsec = 2 * LOCK_PAUSE_NS};
+
 	lease_open_part(g->lease, part);
 	(void)flock(g->lock, LOCK_UN);
+	if (!g->exclusive || now() - g->last_gap < GAP_SECONDS)
+		return;
+	(void)nanosleep(&gap, NULL);
+	g->last_gap = now();
 }
 
 /* --- entries --------------------------------------------------------------------------------- */

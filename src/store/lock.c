@@ -23,7 +23,6 @@
 
 #define INITIAL_PID_NAMESPACE 0xEFFFFFFCu /* PROC_PID_INIT_INO */
 
-#define PAUSE_NS   20000000
 #define LOCKS_SIZE (1u << 22) /* bytes of /proc/locks: 50,000 locks */
 #define HOLDERS    256        /* processes that are told apart; the others count as unknown */
 
@@ -212,10 +211,10 @@ static void find_owner(int fd, char *out, size_t size)
 
 int lock_shared(const struct cairn_store *s, int fd, struct cairn_error *err)
 {
-	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
 	char owner[128];
 
-	for (long waited = 0; flock(fd, LOCK_SH | LOCK_NB) < 0; waited += PAUSE_NS / 1000000) {
+	for (long waited = 0; flock(fd, LOCK_SH | LOCK_NB) < 0; waited += LOCK_PAUSE_NS / 1000000) {
 		if (errno == EINTR)
 			continue;
 		if (errno != EWOULDBLOCK)

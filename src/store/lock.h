@@ -15,7 +15,8 @@
 
 #include "store/store.h"
 
-#define LOCK_PATIENCE_MS 30000 /* for a collector of another tool; then its user is asked */
+#define LOCK_PATIENCE_MS 30000   /* for a collector of another tool; then its user is asked */
+#define LOCK_PAUSE_NS    5000000 /* between two looks whether it is free */
 
 /* Takes the shared lock on @fd, the directory of @s. Returns 0; -EBUSY, and says who has it exclusively,
  * after LOCK_PATIENCE_MS. A file system without locks has no collectors either: 0. */
