@@ -23,7 +23,7 @@ from programs import BUILD, SOURCE, program  # noqa: E402
 
 CUTS = int(os.environ.get('CAIRN_CUTS', 3))
 SEED = int(os.environ.get('CAIRN_SEED', random.randrange(1 << 32)))
-BOOT_SECONDS = 240  # until the guest says something; emulated, on a busy machine
+BOOT_SECONDS = 500  # until the guest says something; emulated, on a busy machine
 WORK_SECONDS = 4    # at most, from then until the cut
 
 # First what the last cut has left, then work without end. Each step is announced before, and reported after.
