@@ -2,16 +2,18 @@
 /*
  * Reading ahead, from file to file.
  *
- * Whoever reads all of a tree reads the files of a directory in the order of their names, in which their inodes
- * lie in the image; and with small files most of the time would go into asking and answering. So when several
- * files were read that lie one behind the other, the contents of the next ones are put into the kernel's
- * cache (FUSE_NOTIFY_STORE) before the answer is given. They are verified as what is asked for is; what is
- * wrong is left out, to be told when it is asked for.
+ * Whoever reads all of a tree reads the files of a directory in the order of their names, in
+ * which their inodes lie in the image; and with small files most of the time would go into
+ * asking and answering. So when several files were read that lie one behind the other, the
+ * contents of the next ones are put into the kernel's cache (FUSE_NOTIFY_STORE) before the
+ * answer is given. They are verified as what is asked for is; what is wrong is left out, to be
+ * told when it is asked for.
  *
- *  1. The kernel may make the one who stores wait for a page that another request is about to fill. So one
- *     thread at a time does it, nobody waits for that one, and there are others.
- *  2. Which file is the next is a guess. A wrong one costs time: the kernel takes contents only of files that
- *     it knows by their number, and they are those that reading that number would give.
+ *  1. The kernel may make the one who stores wait for a page that another request is about to
+ *     fill. So one thread at a time does it, nobody waits for that one, and there are others.
+ *  2. Which file is the next is a guess. A wrong one costs time: the kernel takes contents only
+ *     of files that it knows by their number, and they are those that reading that number would
+ *     give.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -110,7 +112,7 @@ static struct walk *note(struct ahead *a, uint64_t node, size_t *ret_bytes)
 	return follows ? w : NULL;
 }
 
-/* Where from @at on files are that were not stored by another walk than @w. */
+/* From @at on, where files are that no other walk than @w has stored. */
 static uint64_t skip_others(struct ahead *a, const struct walk *w, uint64_t at)
 {
 	pthread_mutex_lock(&a->lock);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * libcrypto for the programs, loaded by the first call of it: two thirds of the time that a short command took were
- * the dynamic loader's, for a library that most commands never call. The functions here have the names of
- * its own; the linker takes them and leaves the library out (tests/check/symbols.sh). libcairn.so is linked
- * with libcrypto as usual.
+ * libcrypto for the programs, loaded by the first call of it: two thirds of the time that a
+ * short command took were the dynamic loader's, for a library that most commands never call.
+ * The functions here have the names of its own; the linker takes them and leaves the library
+ * out (tests/check/symbols.sh). libcairn.so is linked with libcrypto as usual.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <dlfcn.h>

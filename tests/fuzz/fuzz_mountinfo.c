@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * A table of mounts, /proc/PID/mountinfo. Oracles: what is told is whole; the lines do not know each other, so that
- * one by one they tell the same; and who has heard enough hears no more.
+ * A table of mounts, /proc/PID/mountinfo. Oracles: what is told is whole; the lines do not know
+ * each other, so that one by one they tell the same; and who has heard enough hears no more.
  */
 #include "fuzz.h"
 
