@@ -206,7 +206,8 @@ def test_interrupted(folder, how):
     expected = set(objects_of(folder / 'store'))
 
     for _ in range(6):
-        shutil.rmtree(folder / 'store')
+        if os.path.isdir(folder / 'store'):  # it is not when the last one died at once
+            shutil.rmtree(folder / 'store')
         (folder / 'image').unlink(missing_ok=True)
         p = subprocess.Popen([program('cairn'), 'build', '-q', 'tree', '-o', 'image', '--store', 'store'],
                              cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
