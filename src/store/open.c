@@ -168,6 +168,9 @@ static int find_layout(struct cairn_store *s, const char *path, struct cairn_err
 	if (r < 0 && r != STOP)
 		return error_errno(err, r, "list %s", path);
 	(void)lseek(s->dirfd, 0, SEEK_SET);
+	/* What is there now, somebody may have made since the first look. */
+	if (layout == LAYOUT_OTHER && is_repository(s))
+		return 0;
 	if (layout == LAYOUT_OTHER)
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
 				 "%s: neither a repository nor a directory of objects", path);

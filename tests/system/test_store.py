@@ -204,6 +204,7 @@ def test_interrupted(folder, how):
     build(folder)
     seconds = time.monotonic() - start
     expected = set(objects_of(folder / 'store'))
+    whole = (folder / 'image').read_bytes()
 
     for _ in range(6):
         if os.path.isdir(folder / 'store'):  # it is not when the last one died at once
@@ -216,10 +217,25 @@ def test_interrupted(folder, how):
         p.communicate()
         if os.path.isdir(folder / 'store' / 'objects'):
             check(folder / 'store')
-        if p.returncode:
-            assert not os.path.exists(folder / 'image')
+        # One that comes at the very end finds the image there.
+        if not p.returncode or os.path.exists(folder / 'image'):
+            assert (folder / 'image').read_bytes() == whole
+            check(folder / 'store', expected)
     build(folder)
     check(folder / 'store', expected)
+
+
+def test_made_by_several_at_once(tmp_path):
+    """Whoever comes while a store is being made uses it."""
+    (tmp_path / 'tree').mkdir()
+    (tmp_path / 'tree' / 'file').write_bytes(b'x' * 300)
+    command = [program('cairn'), 'build', '-q', 'tree', '--name', 'a', '--store', 'store']
+    for _ in range(25):
+        runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                for _ in range(4)]
+        said = [p.communicate()[1] for p in runs]
+        assert [p.returncode for p in runs] == [0] * 4, said
+        shutil.rmtree(tmp_path / 'store')
 
 
 # --- file systems ---------------------------------------------------------------------------------
