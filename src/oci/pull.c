@@ -82,17 +82,25 @@ struct fetch {
 	struct cairn_error malformed; /* code 0: it is not, so far */
 };
 
-static int take_piece(void *arg, const void *data, size_t size, struct cairn_error *err)
+/* @size more bytes have come. */
+static int count(struct fetch *f, size_t size, struct cairn_error *err)
 {
-	struct fetch *f = (struct fetch *)arg;
 	int r;
 
 	if (atomic_load_explicit(&f->job->stop, memory_order_relaxed))
 		return error_errno(err, -ECANCELED, "layer");
 	f->done += size;
 	r = tell(f->job, f->layer, CAIRN_PULL_FETCHING, f->done, 0);
+	return r < 0 ? error_errno(err, r, "layer") : 0;
+}
+
+static int take_piece(void *arg, const void *data, size_t size, struct cairn_error *err)
+{
+	struct fetch *f = (struct fetch *)arg;
+	int r = count(f, size, err);
+
 	if (r < 0)
-		return error_errno(err, r, "layer");
+		return r;
 	if (f->keeper) {
 		r = blob_keeper_feed(f->keeper, data, size, err);
 		if (r < 0)
@@ -148,13 +156,9 @@ static int whole_layer(struct job *j, size_t i, const struct layer_import_option
 static int take_bytes(void *arg, const void *data, size_t size, struct cairn_error *err)
 {
 	struct fetch *f = (struct fetch *)arg;
-	int r;
+	int r = count(f, size, err);
 
-	if (atomic_load_explicit(&f->job->stop, memory_order_relaxed))
-		return error_errno(err, -ECANCELED, "layer");
-	f->done += size;
-	r = tell(f->job, f->layer, CAIRN_PULL_FETCHING, f->done, 0);
-	return r < 0 ? error_errno(err, r, "layer") : layer_import_feed(f->import, data, size, err);
+	return r < 0 ? r : layer_import_feed(f->import, data, size, err);
 }
 
 /* The content of @fd, which is not to change or be cut short meanwhile: if so the tar has not its diff_id. */

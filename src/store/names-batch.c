@@ -70,6 +70,16 @@ no_memory:
 	return NULL;
 }
 
+/* The name that was added is one of the batch, unless @r tells that its link could not be named. */
+static int keep(struct names_batch *b, struct batch_name *n, int r)
+{
+	if (r < 0)
+		free(n->name);
+	else
+		b->nr++;
+	return r;
+}
+
 int names_batch_entry(struct names_batch *b, enum store_kind kind, const char *name,
 		      const struct cairn_digest *id, struct cairn_error *err)
 {
@@ -80,11 +90,7 @@ int names_batch_entry(struct names_batch *b, enum store_kind kind, const char *n
 		return -ENOMEM;
 	n->ref = false;
 	r = names_entry_link(b->store, kind, name, id, &n->link, err);
-	if (r < 0)
-		free(n->name);
-	else
-		b->nr++;
-	return r;
+	return keep(b, n, r);
 }
 
 int names_batch_ref(struct names_batch *b, enum store_kind kind, const char *name,
@@ -97,11 +103,7 @@ int names_batch_ref(struct names_batch *b, enum store_kind kind, const char *nam
 		return -ENOMEM;
 	n->ref = true;
 	r = names_ref_link(b->store, kind, name, target, &n->link, err);
-	if (r < 0)
-		free(n->name);
-	else
-		b->nr++;
-	return r;
+	return keep(b, n, r);
 }
 
 int names_batch_copy(const struct names_batch *b, struct names_batch **ret)
