@@ -92,7 +92,7 @@ Scrubbing.
 
   $ cairn fsck --scrub --store st | sed 's/[0-9.]* MiB/SIZE/'
   4 objects, SIZE: 0 damaged, 0 mended
-  $ timeout -s INT 1.5 cairn fsck --scrub --rate 100K --store st --json | sed -e 's/.*"complete"/"complete"/'; wc -c <st/cairn/scrub
+  $ timeout -s INT 3 cairn fsck --scrub --rate 100K --store st --json | sed -e 's/.*"complete"/"complete"/'; wc -c <st/cairn/scrub
   64
   $ cairn fsck --scrub --rate 1G --store st | sed 's/^[0-9]* objects, [0-9.]* [KM]iB/N objects/'; test -e st/cairn/scrub
   N objects: 0 damaged, 0 mended
