@@ -208,6 +208,7 @@ static void test_holes(void **state)
 	assert_int_equal(lease_note(w, &d[2]), 0);
 	assert_int_equal(lease_read_notes(c, &notes), 0);
 	assert_true(notes_have(&notes, digest_key(d[0].bytes)));
+	assert_true(notes_have(&notes, digest_key(d[2].bytes)));
 	atomic_store(&w->nr, 1); /* it wakes up */
 	assert_int_equal(lease_note(w, &d[1]), 0);
 	assert_int_equal(lease_read_notes(c, &notes), 0);
