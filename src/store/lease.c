@@ -426,11 +426,15 @@ int lease_close_part(const struct lease *l, uint8_t part)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_start = part, .l_len = 1};
 	const uint8_t closed = 1;
+	int r;
 
 	while (fcntl(l->gate, F_OFD_SETLKW, &lock) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return pwrite_all(l->gate, &closed, 1, part);
+	r = pwrite_all(l->gate, &closed, 1, part);
+	if (r < 0)
+		lease_open_part(l, part);
+	return r;
 }
 
 void lease_open_part(const struct lease *l, uint8_t part)
