@@ -92,6 +92,7 @@ struct gc {
 	bool told;            /* problems with references */
 
 	/* Removing. */
+	bool swept;          /* entries that nothing leads to are gone */
 	double last_gap;     /* seconds, when others could last have it */
 	int trash;           /* STORE/cairn/trash */
 	unsigned int waited; /* milliseconds, for others */

@@ -433,6 +433,31 @@ static int mark_place(struct gc_place *p)
 	return r;
 }
 
+void gc_keep(struct gc *g, enum store_kind kind, const struct gc_entry *e)
+{
+	const struct cairn_error words = *g->err;
+
+	/* What cannot be read keeps itself. */
+	mark(g, e->id.bytes);
+	if (!(kind == STORE_IMAGES ? walk_image(g->places, &e->id)
+				   : walk_stream(g->places, &e->id)))
+		(void)read_images(g);
+	*g->err = words;
+}
+
+/* An entry that is there after we have removed those that lead nowhere was made meanwhile, or given back by
+ * another collector, to somebody who has no lease perhaps: it and what it leads to stay this time. */
+static void keep_entries(struct gc *g)
+{
+	for (unsigned int kind = 0; kind < 2; kind++) {
+		const struct gc_entries *l = &g->places->entries[kind];
+
+		for (size_t i = 0; i < l->nr; i++)
+			if (!keyset_has(&g->walked, digest_key(l->entry[i].id.bytes)))
+				gc_keep(g, (enum store_kind)kind, &l->entry[i]);
+	}
+}
+
 int gc_mark(struct gc *g)
 {
 	int r = 0;
@@ -445,18 +470,8 @@ int gc_mark(struct gc *g)
 		r = walk_others(g);
 	if (!r)
 		r = read_images(g);
+	if (!r && g->swept)
+		keep_entries(g);
 	g->told = true;
 	return r;
-}
-
-void gc_keep(struct gc *g, enum store_kind kind, const struct gc_entry *e)
-{
-	const struct cairn_error words = *g->err;
-
-	/* What cannot be read keeps itself. */
-	mark(g, e->id.bytes);
-	if (!(kind == STORE_IMAGES ? walk_image(g->places, &e->id)
-				   : walk_stream(g->places, &e->id)))
-		(void)read_images(g);
-	*g->err = words;
 }

@@ -599,6 +599,7 @@ int gc_sweep(struct gc *g)
 {
 	int r = sweep_entries(g);
 
+	g->swept = true;
 	if (!r)
 		r = sweep_objects(g);
 	if (!r)
