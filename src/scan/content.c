@@ -166,6 +166,18 @@ static void hash_small(struct worker *w)
 	verity_batch_flush(w->batch);
 }
 
+/* Tells the sink which contents come next. */
+static int announce(struct worker *w, const struct small_file *f, unsigned int nr)
+{
+	const struct scan_sink *sink = w->scan->sink;
+	uint64_t keys[BATCH_FILES];
+	struct cairn_error err;
+
+	for (unsigned int i = 0; i < nr; i++)
+		memcpy(&keys[i], f[i].digests[w->scan->sink_slot].bytes, sizeof(*keys));
+	return sink->keep(sink->store, keys, nr, &err) < 0 ? sink_failed(w, NULL, &err) : 0;
+}
+
 int content_flush(struct worker *w)
 {
 	unsigned int nr = w->nr_small;
@@ -174,6 +186,9 @@ int content_flush(struct worker *w)
 	hash_small(w);
 	w->nr_small = 0;
 	w->used = 0;
+	r = nr && w->scan->sink ? announce(w, w->small, nr) : 0;
+	if (r < 0)
+		return r;
 	for (unsigned int i = 0; i < nr; i++) {
 		struct small_file *f = &w->small[i];
 
@@ -407,6 +422,9 @@ static int copy_large(struct worker *w, struct content *c)
 /* From memory: small enough to keep until its digest is known. */
 static int hold(struct worker *w, struct content *c)
 {
+	const struct scan_sink *sink = w->scan->sink;
+	struct cairn_error err;
+	uint64_t key;
 	size_t size = (size_t)c->st->st_size;
 	size_t done = 0;
 	int r;
@@ -434,6 +452,9 @@ static int hold(struct worker *w, struct content *c)
 	if (!still(w, c->node, c->fd, c->st))
 		return 0;
 	w->bytes += size;
+	memcpy(&key, c->digests[w->scan->sink_slot].bytes, sizeof(key));
+	if (sink->keep(sink->store, &key, 1, &err) < 0)
+		return sink_failed(w, c->node, &err);
 	r = put(w, c->node, c->digests, w->whole);
 	return r < 0 ? r : 1;
 }
