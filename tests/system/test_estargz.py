@@ -85,6 +85,9 @@ def test_update(tmp_path, landmark):
     assert result.returncode == 1 and b'by its table of contents alone' in result.stderr, result
     run('cairn', 'gc', '--store', store)
     clean(store)
+    # Of a copy in another store the image is one as any other, the container image stays where it is.
+    result = run('cairn', 'copy', '--from', store, '--to', tmp_path / 'copy', again['name'])
+    assert result.stdout.decode().strip() == whole['digest'] and b'only the image' in result.stderr, result
     assert pull(store, new, '--partial', 'table')['fetched'] == 0
     full = pull(store, new)
     assert (full['digest'], full['fetched'], full['table_layers']) == (whole['digest'], size, 0)
