@@ -23,8 +23,10 @@
 int oci_source_store_open(struct cairn_store *store, const char *tag, struct source **ret,
 			  struct cairn_error *err);
 
-/* The reference below streams/refs that @tag has: "oci/" and the tag, '/' and '%' escaped. */
-int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_error *err);
+/* The image that the config of the container image @tag refers to. Returns 0; -ENOENT: no such tag, or no such image;
+ * or another negative errno. */
+int store_tag_image(const struct cairn_store *store, const char *tag, struct cairn_digest *ret,
+		    struct cairn_error *err);
 
 /* Opens the split stream that has the entry @name. Returns a descriptor or -ENOENT … */
 int store_open_stream(const struct cairn_store *store, const char *name, struct cairn_error *err);
@@ -34,6 +36,10 @@ int store_open_stream(const struct cairn_store *store, const char *name, struct 
 typedef int (*layer_user_fn)(void *arg, size_t i, const char *tag);
 int store_layer_users(const struct cairn_store *store, const char *const *diff_ids, size_t nr,
 		      layer_user_fn fn, void *arg, struct cairn_error *err);
+
+/* The words for a layer whose tar the store has not. Returns -ENOENT. */
+int store_layer_missing(const struct cairn_store *store, const struct oci_descriptor *layer,
+			struct cairn_error *err);
 
 /* All of the split stream with the entry @name, at most @max bytes, in place of what is in @ret. */
 int store_read_stream(const struct cairn_store *store, const char *name, size_t max,

@@ -66,6 +66,7 @@ struct gc {
 	struct notes notes;
 	int lock;            /* the store's directory, to lock */
 	bool exclusive;      /* it is, so nobody else is at work */
+	bool closed;         /* by us: the part that is being swept */
 	double last_gap;     /* seconds, when others could last have it */
 	int trash;           /* STORE/cairn/trash */
 	unsigned int waited; /* milliseconds, for others */
@@ -81,6 +82,9 @@ int gc_list(struct gc *g);
 
 /* Reads references and entries, and marks all that is needed since the last time. */
 int gc_mark(struct gc *g);
+
+/* The entry as it was at the last gc_mark(), or NULL. */
+const struct gc_entry *gc_find_entry(const struct gc *g, enum store_kind kind, const char *name);
 
 bool gc_is_live(const struct gc *g, uint64_t key);
 bool gc_is_listed(const struct gc *g, uint64_t key);

@@ -227,8 +227,9 @@ static int read_images(struct gc *g)
 
 /* --- what leads to what ---------------------------------------------------------------------- */
 
-static const struct gc_entry *find_entry(const struct gc_entries *l, const char *name)
+const struct gc_entry *gc_find_entry(const struct gc *g, enum store_kind kind, const char *name)
 {
+	const struct gc_entries *l = &g->entries[kind];
 	size_t low = 0, high = l->nr;
 
 	while (low < high) {
@@ -344,7 +345,7 @@ static int walk_ref(void *arg, const struct store_name *name)
 {
 	struct gc *g = (struct gc *)arg;
 	const struct gc_entry *e =
-		name->problem ? NULL : find_entry(&g->entries[name->kind], name->target);
+		name->problem ? NULL : gc_find_entry(g, name->kind, name->target);
 
 	if (!e || !is_there(g, &e->id)) {
 		if (!g->told) {

@@ -5,8 +5,8 @@
  *	who is there	flock LOCK_EX | LOCK_NB; else /proc/locks: only processes with leases?
  *	what is new	references are read again
  *	close the part, read the notes
- *	remove		unlinkat; where others may come meanwhile, renameat into STORE/cairn/trash first
- *	who came	/proc/locks and references again: then back it goes, else unlinkat
+ *	remove		unlinkat; objects, where others may come meanwhile, by renameat into STORE/cairn/trash
+ *	who came	/proc/locks and references again: then back it goes, or the entry is made again
  *	open the part
  *
  * Killed in between, it leaves the part closed, which the next collection opens (writers do not wait for a
@@ -46,6 +46,13 @@ static int blocked(const struct gc *g, const struct lock_holders *h)
 			 g->store->path);
 }
 
+/* Whether all who are at work have leases; else who has not. We have the lock, shared. */
+static bool is_among_us(const struct gc *g, struct lock_holders *h)
+{
+	lock_look(g->store, g->lock, g->lease->dirfd, h);
+	return h->known && !h->nr;
+}
+
 /* Whether only those with leases are at work, or nobody. */
 static bool try_lock(struct gc *g, struct lock_holders *h)
 {
@@ -56,8 +63,7 @@ static bool try_lock(struct gc *g, struct lock_holders *h)
 		*h = (struct lock_holders){.known = true, .nr = 1, .text = "a collector"};
 		return false;
 	}
-	lock_look(g->store, g->lock, g->lease->dirfd, h);
-	return h->known && !h->nr;
+	return is_among_us(g, h);
 }
 
 static int enter(struct gc *g, uint8_t part)
@@ -76,6 +82,7 @@ static int enter(struct gc *g, uint8_t part)
 	r = gc_mark(g);
 	if (!r) {
 		r = lease_close_part(g->lease, part);
+		g->closed = !r;
 		if (!r)
 			r = lease_read_notes(g->lease, &g->notes);
 		if (r == -EUCLEAN)
@@ -104,7 +111,10 @@ static void leave(struct gc *g, uint8_t part)
 {
 	const struct timespec gap = {.tv_nsec = 2 * LOCK_PAUSE_NS};
 
-	lease_open_part(g->lease, part);
+	/* One that we could not close may be another collector's. */
+	if (g->closed)
+		lease_open_part(g->lease, part);
+	g->closed = false;
 	(void)flock(g->lock, LOCK_UN);
 	if (!g->exclusive || now() - g->last_gap < GAP_SECONDS)
 		return;
@@ -126,7 +136,56 @@ static uint64_t *removed_of(const struct gc *g, unsigned int kind)
 	return kind == STORE_IMAGES ? &g->result->removed_images : &g->result->removed_streams;
 }
 
-static int sweep_entries_of(struct gc *g, uint8_t part)
+static int put_entry_back(const struct gc *g, unsigned int kind, const struct gc_entry *e)
+{
+	int r = store_set_entry(g->store, (enum store_kind)kind, e->name, &e->id, g->err);
+
+	*removed_of(g, kind) -= !r && *removed_of(g, kind);
+	return r;
+}
+
+/* What strangers may need of the part's entries that were removed. */
+struct regret {
+	const struct gc *g;
+	uint8_t part;
+};
+
+static int regret_named(void *arg, const struct store_name *name)
+{
+	const struct regret *rg = (const struct regret *)arg;
+	const struct gc_entry *e =
+		name->problem ? NULL : gc_find_entry(rg->g, name->kind, name->target);
+
+	if (!e || e->id.bytes[0] != rg->part || is_needed(rg->g, e->id.bytes))
+		return 0;
+	return put_entry_back(rg->g, name->kind, e);
+}
+
+/* Whoever came meanwhile may have seen an entry that we then took: he is still there, or has set a
+ * reference to it. */
+static int regret_entries(struct gc *g, uint8_t part)
+{
+	struct regret rg = {g, part};
+	struct lock_holders others;
+	int r = 0;
+
+	if (is_among_us(g, &others)) {
+		for (unsigned int kind = 0; kind < 2 && !r; kind++)
+			r = store_list_refs(g->store, (enum store_kind)kind, regret_named, &rg,
+					    g->err);
+		return r;
+	}
+	for (unsigned int kind = 0; kind < 2; kind++)
+		for (size_t i = 0; i < g->entries[kind].nr && !r; i++) {
+			const struct gc_entry *e = &g->entries[kind].entry[i];
+
+			if (e->id.bytes[0] == part && !is_needed(g, e->id.bytes))
+				r = put_entry_back(g, kind, e);
+		}
+	return r;
+}
+
+static int drop_entries_of(struct gc *g, uint8_t part)
 {
 	for (unsigned int kind = 0; kind < 2; kind++) {
 		for (size_t i = 0; i < g->entries[kind].nr; i++) {
@@ -145,6 +204,16 @@ static int sweep_entries_of(struct gc *g, uint8_t part)
 		}
 	}
 	return 0;
+}
+
+static int sweep_entries_of(struct gc *g, uint8_t part)
+{
+	int r = drop_entries_of(g, part), undone;
+
+	if (g->exclusive)
+		return r;
+	undone = regret_entries(g, part);
+	return r ? r : undone;
 }
 
 /* The parts that have entries to be removed. */
@@ -240,8 +309,7 @@ static int remove_by_trash(const struct garbage *gb)
 			return -errno;
 	}
 	/* Whoever came meanwhile may have seen what we took: he is still there, or has set a reference. */
-	lock_look(g->store, g->lock, g->lease->dirfd, &holders);
-	others = !holders.known || holders.nr;
+	others = !is_among_us(g, &holders);
 	r = gc_mark(g);
 	for (const char *name = gb->names.data; name < gb->names.data + gb->names.len;
 	     name += gb->name_len + 1) {

@@ -354,6 +354,15 @@ static struct notes_file *file_of(struct notes *n, const char *name, uint64_t in
 	return &more[n->nr_files++];
 }
 
+/* The notes from number @at on. Returns how many, 0 behind the last one, or a negative errno. */
+static ssize_t read_keys(int fd, uint64_t at, uint64_t *keys, size_t nr)
+{
+	ssize_t got =
+		pread_full(fd, keys, nr * sizeof(*keys), HEADER_SIZE + (off_t)(at * sizeof(*keys)));
+
+	return got < 0 ? got : got / (ssize_t)sizeof(*keys);
+}
+
 static int read_file(const struct lease *l, const char *name, struct notes *n)
 {
 	cleanup_fd int fd = open_lease(l, name);
@@ -361,6 +370,7 @@ static int read_file(const struct lease *l, const char *name, struct notes *n)
 	struct header header;
 	struct stat st, gate;
 	uint64_t keys[2048];
+	bool hole = false;
 	ssize_t got;
 
 	if (fd == -ENOENT)
@@ -373,21 +383,18 @@ static int read_file(const struct lease *l, const char *name, struct notes *n)
 	file = file_of(n, name, st.st_ino);
 	if (!file)
 		return -ENOMEM;
-	while ((got = pread_full(fd, keys, sizeof(keys),
-				 HEADER_SIZE + (off_t)(file->read * sizeof(*keys)))) > 0) {
-		size_t nr = (size_t)got / sizeof(*keys);
-
-		for (size_t i = 0; i < nr; i++, file->read++) {
-			/* Taken, and not written yet: what follows is read again the next time. */
-			if (!keys[i])
-				return 0;
-			if (keyset_add(&n->keys, keys[i]) < 0)
+	for (uint64_t at = file->read; (got = read_keys(fd, at, keys, ARRAY_SIZE(keys))) > 0;
+	     at += (uint64_t)got) {
+		for (size_t i = 0; i < (size_t)got; i++) {
+			/* Taken by a thread that has not written it yet: from there on it is read
+			 * again the next time. Those behind it count now. */
+			hole |= !keys[i];
+			file->read += !hole;
+			if (keys[i] && keyset_add(&n->keys, keys[i]) < 0)
 				return -ENOMEM;
 		}
-		if (nr < ARRAY_SIZE(keys))
-			break;
 	}
-	return got < 0 ? (int)got : 0;
+	return (int)got;
 }
 
 int lease_read_notes(const struct lease *l, struct notes *n)
@@ -419,11 +426,15 @@ int lease_close_part(const struct lease *l, uint8_t part)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_start = part, .l_len = 1};
 	const uint8_t closed = 1;
+	int r;
 
 	while (fcntl(l->gate, F_OFD_SETLKW, &lock) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return pwrite_all(l->gate, &closed, 1, part);
+	r = pwrite_all(l->gate, &closed, 1, part);
+	if (r < 0)
+		lease_open_part(l, part);
+	return r;
 }
 
 void lease_open_part(const struct lease *l, uint8_t part)

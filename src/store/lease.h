@@ -69,7 +69,7 @@ int lease_read_notes(const struct lease *l, struct notes *n);
 /* The same for who only wants to know, without a lease and without writing. */
 int lease_peek(const struct cairn_store *s, struct notes *n);
 
-/* Closes and opens part @part. Waits for other collectors. */
+/* Closes part @part, waiting for other collectors; opens it. Only who has closed it may open it. */
 int lease_close_part(const struct lease *l, uint8_t part);
 void lease_open_part(const struct lease *l, uint8_t part);
 

@@ -208,6 +208,7 @@ static void test_holes(void **state)
 	assert_int_equal(lease_note(w, &d[2]), 0);
 	assert_int_equal(lease_read_notes(c, &notes), 0);
 	assert_true(notes_have(&notes, digest_key(d[0].bytes)));
+	assert_true(notes_have(&notes, digest_key(d[2].bytes)));
 	atomic_store(&w->nr, 1); /* it wakes up */
 	assert_int_equal(lease_note(w, &d[1]), 0);
 	assert_int_equal(lease_read_notes(c, &notes), 0);
@@ -304,6 +305,64 @@ static void test_foreign_lock(void **state)
 	close(fd);
 }
 
+/* Who comes when the references have been read: a stranger with a lock that sees an entry and refers to it. */
+static struct stranger {
+	int after;  /* times that the references are read before */
+	bool stays; /* and has set no reference yet */
+	int fd;
+} stranger;
+
+static int come(int (*fn)(void *, const struct cairn_digest *), void *arg)
+{
+	char command[160];
+
+	(void)fn;
+	(void)arg;
+	if (stranger.after--)
+		return 0;
+	stranger.fd = open(dir, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(flock(stranger.fd, LOCK_SH), 0);
+	if (stranger.stays)
+		return 0;
+	snprintf(command, sizeof(command),
+		 "cd %s/images && mkdir refs && ln -s ../$(ls | grep -v refs) refs/theirs", dir);
+	assert_int_equal(system(command), 0);
+	close(stranger.fd);
+	return 0;
+}
+
+/* An image without a name that a stranger has seen as it was about to be removed is there again. */
+static void test_stranger_sees_entry(void **state)
+{
+	const struct cairn_gc_options options = {.flags = CAIRN_GC_EMPTY, .jobs = 2};
+
+	(void)state;
+	for (int stays = 0; stays < 2; stays++) {
+		struct cairn_store *old = open_store(), *w = open_store(), *s = open_store();
+		struct cairn_digest d = put(old,
+					    "no image, but nobody reads it before it is named"),
+				    id;
+		char hex[CAIRN_DIGEST_HEX_MAX];
+		struct cairn_gc_result res;
+
+		cairn_digest_to_hex(&d, hex);
+		assert_int_equal(store_set_entry(old, STORE_IMAGES, hex, &d, NULL), 0);
+		store_close(old);
+		(void)put(w, "mine"); /* so that the lock is not exclusive */
+		stranger = (struct stranger){.after = 1, .stays = stays};
+		(void)store_gc(s, &options, come, &res, NULL);
+		assert_int_equal(res.removed_images, stays); /* would be, when he has gone */
+		assert_int_equal(store_entry(w, STORE_IMAGES, hex, &id, NULL), 0);
+		assert_true(has(&d));
+		if (stays)
+			close(stranger.fd);
+		else
+			assert_int_equal(store_drop_ref(w, STORE_IMAGES, "theirs", NULL), 0);
+		store_close(w);
+		store_close(s);
+	}
+}
+
 /* Objects in the trash of a collector that died are put back, then judged. */
 static void test_trash(void **state)
 {
@@ -357,9 +416,10 @@ static void test_folder_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keyset), TEST(test_writer_keeps), TEST(test_dead_writer),
-		TEST(test_notes_outlive),      TEST(test_holes),        TEST(test_closed_part),
-		TEST(test_foreign_lock),       TEST(test_trash),        TEST(test_folder_removed),
+		cmocka_unit_test(test_keyset),  TEST(test_writer_keeps), TEST(test_dead_writer),
+		TEST(test_notes_outlive),       TEST(test_holes),        TEST(test_closed_part),
+		TEST(test_foreign_lock),        TEST(test_trash),        TEST(test_folder_removed),
+		TEST(test_stranger_sees_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
