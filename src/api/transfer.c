@@ -53,9 +53,9 @@ static int copy_same(struct cairn_store *to, const struct cairn_store *from, int
 	struct store_imported imported;
 	int r = wants_lacking(w, to, err);
 
-	/* Shared blocks and files need no room. */
+	/* Shared files need no room. */
 	if (!r && !o->link)
-		r = transfer_room(to, w->bytes, err);
+		r = store_room(to, from->dirfd, w->bytes, err);
 	if (!r)
 		r = transfer_copy(to, from, w, o, NULL, ret, err);
 	if (!r)
@@ -77,7 +77,7 @@ static int copy_other(struct cairn_store *to, const struct cairn_store *from, st
 
 	if (!digests)
 		return error_errno(err, -ENOMEM, "copy the image");
-	r = transfer_room(to, w->bytes, err);
+	r = store_room(to, from->dirfd, w->bytes, err);
 	if (!r)
 		r = transfer_copy(to, from, w, o, digests, ret, err);
 	if (!r)
@@ -178,7 +178,7 @@ int cairn_store_fetch(struct cairn_store *to, const char *url, const char *remot
 	result.needed = w.nr;
 	r = wants_lacking(&w, to, err);
 	if (!r)
-		r = transfer_room(to, w.bytes + image.len, err);
+		r = store_room(to, -1, w.bytes + image.len, err);
 	if (!r)
 		r = fetch_objects(f, &w, &result, err);
 	if (!r)
