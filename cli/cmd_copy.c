@@ -17,21 +17,44 @@ struct args {
 static void report(const struct args *a, const char *image, const char *name,
 		   const struct cairn_transfer_result *r)
 {
-	static const char *const keys[] = {"image",  "name",     "digest", "size",
-					   "needed", "objects",  "bytes",  "reflinked",
-					   "linked", "received", NULL};
+	static const char *const keys[] = {"image",    "name",   "digest",    "size",   "needed",
+					   "objects",  "bytes",  "reflinked", "linked", "received",
+					   "manifest", "layers", "blobs",     "sealed", NULL};
+	const bool container = r->container == CAIRN_CONTAINER_BROUGHT;
 	const struct cell cells[] = {
-		cell_name(image),         cell_name(name),        cell_digest(&r->digest),
-		cell_size(r->image_size), cell_number(r->needed), cell_number(r->objects),
-		cell_size(r->bytes),      cell_number(r->cloned), cell_number(r->linked),
+		cell_name(image),
+		cell_name(name),
+		cell_digest(&r->digest),
+		cell_size(r->image_size),
+		cell_number(r->needed),
+		cell_number(r->objects),
+		cell_size(r->bytes),
+		cell_number(r->cloned),
+		cell_number(r->linked),
 		cell_size(r->received),
+		container ? cell_word(r->manifest) : cell_none(),
+		cell_number(r->layers),
+		cell_number(r->blobs),
+		cell_bool(r->sealed),
 	};
 
 	out_row(keys, "{digest}\n", cells);
-	if (a->verbose || (!a->quiet && !a->json && isatty(STDERR_FILENO)))
-		out_text(&out_talk, keys,
-			 "{image}: {needed} object{needed:s} needed, {objects} brought, {bytes}\n",
-			 cells);
+	if (r->container == CAIRN_CONTAINER_OTHER)
+		talk("%s: only the image: the layers of the container image of this name make another "
+		     "one",
+		     image);
+	else if (r->container == CAIRN_CONTAINER_UNSUPPORTED)
+		talk("%s: only the image: what has its name is no container image with layers",
+		     image);
+	if (!a->verbose && (a->quiet || a->json || !isatty(STDERR_FILENO)))
+		return;
+	out_text(
+		&out_talk, keys,
+		container
+			? "{image}: {needed} object{needed:s} needed, {objects} brought, {bytes}; "
+			  "{layers} layer{layers:s}\n"
+			: "{image}: {needed} object{needed:s} needed, {objects} brought, {bytes}\n",
+		cells);
 }
 
 static int transfer_options(const struct args *a, struct progress *p,
@@ -85,12 +108,20 @@ static int same_name(void *arg, const struct cairn_store_ref *ref)
 	return !ref->stream && !strcmp(ref->name, (const char *)arg) ? -EEXIST : 0;
 }
 
-/* The name that the image has where it comes from; NULL: it was called by its digest. */
-static const char *name_there(const struct cairn_store *store, const char *image)
+/* The name that the image @digest has where it comes from; NULL: it was called by its digest. */
+static const char *name_there(const struct cairn_store *store, const char *image,
+			      const struct cairn_digest *digest)
 {
 	const char *name = bare_name(image);
+	char hex[CAIRN_DIGEST_HEX_MAX];
 
-	return cairn_store_refs(store, same_name, (void *)name, NULL) == -EEXIST ? name : NULL;
+	if (cairn_store_refs(store, same_name, (void *)name, NULL) == -EEXIST)
+		return name;
+	cairn_digest_to_hex(digest, hex);
+	return !strncmp(image, "sha256:", 7) || !strncmp(image, "sha512:", 7) ||
+			       !strncasecmp(image, hex, strlen(image))
+		       ? NULL
+		       : name;
 }
 
 static int run_copy(const struct command *self, int argc, char **argv)
@@ -122,9 +153,10 @@ static int run_copy(const struct command *self, int argc, char **argv)
 	}
 	if (r < 0)
 		return talk_error(r, &err, NULL);
-	name = a.name ? a.name : name_there(from, argv[1]);
+	name = a.name ? a.name : name_there(from, argv[1], &digest);
 	a.jobs = jobs_of(a.jobs);
 	transfer_options(&a, &progress, &options);
+	options.container = bare_name(argv[1]);
 	r = cairn_store_copy(to, from, &digest, name, &options, &result, &err);
 	transfer_end(&progress);
 	if (r < 0)
@@ -239,11 +271,11 @@ static const struct opt opts_export[] = {
 
 static int run_export(const struct command *self, int argc, char **argv)
 {
-	static const char *const keys[] = {"store", "index", "images", NULL};
+	static const char *const keys[] = {"store", "index", "images", "containers", NULL};
 	struct args a = {0};
 	struct cairn_store *store cleanup_store = NULL;
 	struct cairn_error err = {0};
-	uint64_t nr;
+	uint64_t images, containers;
 	int status, r;
 
 	if (opt_parse(self, argc, argv, &a) < 0)
@@ -252,15 +284,17 @@ static int run_export(const struct command *self, int argc, char **argv)
 	status = store_place_open(a.to, 0, &store);
 	if (status != EXIT_DONE)
 		return status;
-	r = cairn_store_export(store, &nr, &err);
+	r = cairn_store_export(store, &images, &containers, &err);
 	if (r < 0)
 		return talk_error(r, &err, NULL);
 	{
 		const struct cell cells[] = {cell_name(cairn_store_path(store)),
-					     cell_word("cairn/index"), cell_number(nr)};
+					     cell_word("cairn/index"), cell_number(images),
+					     cell_number(containers)};
 
 		out_row(keys,
-			"{store}: {images} name{images:s} in {index}\n"
+			"{store}: {images} image{images:s} and {containers} container image{containers:s} "
+			"by name in {index}\n"
 			"Let a web server show {store}, at least objects/ and {index}; then\n"
 			"  cairn fetch NAME --from URL\n",
 			cells);

@@ -30,7 +30,8 @@ CAIRN_API int cairn_store_add_image(struct cairn_store *store, const struct cair
  *   sha256:HEX, sha512:HEX   its digest, or the first digits of it, six at least, if no other image has them
  *   ref:NAME                 the reference
  *   64 or 128 digits         the whole digest
- *   NAME                     the reference, or if there is none the first digits of a digest
+ *   NAME                     the reference; if there is none the first digits of a digest, or the name that
+ *                            a container image has which another tool has pulled
  * Returns 0; -ENOENT; -EINVAL: too few digits to tell (USAGE), or a malformed reference (FORMAT). */
 CAIRN_API int cairn_store_resolve(const struct cairn_store *store, const char *text,
 				  struct cairn_digest *ret, struct cairn_error *err);

@@ -9,6 +9,7 @@
 #ifndef CAIRN_TRANSFER_H
 #define CAIRN_TRANSFER_H
 
+#include <cairn/layer.h>
 #include <cairn/names.h>
 
 #ifdef __cplusplus
@@ -21,8 +22,18 @@ struct cairn_transfer_options {
 	const struct cairn_digest
 		*digest;            /* fetching: what the image must have; NULL: what it has */
 	int plain_http;             /* fetching: http:// also from other machines */
+	const char *container;      /* copying: the container image there that is to come along, its
+				     * layers and all; NULL: none */
 	cairn_progress_fn progress; /* may be NULL */
 	void *progress_arg;
+};
+
+/* What became of the container image that has the image's name (cairn_oci_pull()). */
+enum cairn_container_state {
+	CAIRN_CONTAINER_NONE = 0,    /* there is none */
+	CAIRN_CONTAINER_BROUGHT,     /* it is here, under the name */
+	CAIRN_CONTAINER_OTHER,       /* left there: its layers make another image than this */
+	CAIRN_CONTAINER_UNSUPPORTED, /* left there: of a kind that has no layers */
 };
 
 struct cairn_transfer_result {
@@ -32,28 +43,36 @@ struct cairn_transfer_result {
 	uint64_t objects, bytes;    /* of them, those that were brought */
 	uint64_t cloned, linked;    /* of these, those that share blocks, or their file */
 	uint64_t received;          /* bytes that came over the network */
+	int container;              /* enum cairn_container_state */
+	char manifest[CAIRN_CONTENT_DIGEST_MAX]; /* of that: digest of its manifest, or "" */
+	size_t layers, blobs;                    /* of that; blobs that are kept as they were */
+	int sealed;                              /* 1: its seal came along */
 };
 
-/* Copies the image @digest of @from into @to and lets reference @name (NULL: none) name it there. In a store
- * of the other algorithm all contents are digested again, and the image is another one.
+/* Copies the image @digest of @from into @to and lets reference @name (NULL: none) name it there; with
+ * options->container also the container image that it was made of: manifest, config, layers, what is kept of blobs, and its
+ * seal, all of them compared with their digests, if its layers make this image. In a store of the other algorithm all
+ * contents are digested again, the image is another one, and a seal, which is about the digest, stays behind.
  * @ret: may be NULL. Returns 0; -ENOENT: @from lacks the image or a content; -EILSEQ (DIGEST): one has
- * other bytes; -ENOSPC; or another negative errno. */
+ * other bytes; -EINVAL (FORMAT): what it says of them cannot be; -ENOSPC; or another negative errno. */
 CAIRN_API int cairn_store_copy(struct cairn_store *to, const struct cairn_store *from,
 			       const struct cairn_digest *digest, const char *name,
 			       const struct cairn_transfer_options *options,
 			       struct cairn_transfer_result *ret, struct cairn_error *err);
 
 /* Fetches an image from a store that is served at @url, and lets @name (NULL: none) name it.
- * @remote: its reference there; NULL: that whose digest is options->digest. Returns as above;
+ * @remote: its reference there, with the container image that has it too; NULL: that whose digest is options->digest,
+ * alone. Returns as above;
  * -ENOPKG (UNSUPPORTED): there is no libcurl here. */
 CAIRN_API int cairn_store_fetch(struct cairn_store *to, const char *url, const char *remote,
 				const char *name, const struct cairn_transfer_options *options,
 				struct cairn_transfer_result *ret, struct cairn_error *err);
 
-/* Writes the list of the images that references name, as cairn_store_fetch() asks for it: STORE/cairn/index
- * (docs/format/index.md), replaced as a whole. *@ret_nr: references in it. */
-CAIRN_API int cairn_store_export(struct cairn_store *store, uint64_t *ret_nr,
-				 struct cairn_error *err);
+/* Writes the list of the images that references name, and of the container images, as cairn_store_fetch() asks for
+ * it: STORE/cairn/index (docs/format/index.md), replaced as a whole. *@ret_images, *@ret_containers: how many of each
+ * are in it; may be NULL. */
+CAIRN_API int cairn_store_export(struct cairn_store *store, uint64_t *ret_images,
+				 uint64_t *ret_containers, struct cairn_error *err);
 
 #ifdef __cplusplus
 }

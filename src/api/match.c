@@ -26,7 +26,7 @@ static void drop_fractions(struct tree *t)
 }
 
 /* Whether the tree has the digest in any format. */
-static int try_formats(const struct tree *t, const struct cairn_digest *digest,
+static int try_formats(const struct tree *t, const struct cairn_digest *digest, int only,
 		       struct cairn_layer_rules *rules)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
@@ -34,8 +34,11 @@ static int try_formats(const struct tree *t, const struct cairn_digest *digest,
 							    .alg = digest->alg};
 		struct cairn_image_result result;
 		struct cairn_error err;
-		int r = cairn_image_write((const struct cairn_tree *)t, &options, &result, &err);
+		int r;
 
+		if (only >= 0 && only != formats[i])
+			continue;
+		r = cairn_image_write((const struct cairn_tree *)t, &options, &result, &err);
 		if (r == -ENOMEM)
 			return r;
 		/* A format that cannot have this tree has no such image. */
@@ -49,7 +52,7 @@ static int try_formats(const struct tree *t, const struct cairn_digest *digest,
 }
 
 static int try_merge(const struct cairn_tree *const *layers, size_t nr,
-		     const struct cairn_digest *digest, struct cairn_layer_rules *rules)
+		     const struct cairn_digest *digest, int only, struct cairn_layer_rules *rules)
 {
 	const struct cairn_merge_options options = {.profile = rules->profile,
 						    .xattrs = rules->xattrs};
@@ -61,20 +64,19 @@ static int try_merge(const struct cairn_tree *const *layers, size_t nr,
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	rules->whole_seconds = 0;
-	r = try_formats(t, digest, rules);
+	r = try_formats(t, digest, only, rules);
 	if (!r && has_fractions(t)) {
 		drop_fractions(t);
 		rules->whole_seconds = 1;
-		r = try_formats(t, digest, rules);
+		r = try_formats(t, digest, only, rules);
 	}
 	tree_free(t);
 	return r;
 }
 
-int cairn_layers_match(const struct cairn_tree *const *composefs,
-		       const struct cairn_tree *const *runtime, size_t nr,
-		       const struct cairn_digest *digest, struct cairn_layer_rules *ret,
-		       struct cairn_error *err)
+int layers_match(const struct cairn_tree *const *composefs, const struct cairn_tree *const *runtime,
+		 size_t nr, const struct cairn_digest *digest, int only,
+		 struct cairn_layer_rules *ret, struct cairn_error *err)
 {
 	struct cairn_layer_rules rules = {.profile = CAIRN_PROFILE_COMPOSEFS};
 	int r = 0;
@@ -84,16 +86,24 @@ int cairn_layers_match(const struct cairn_tree *const *composefs,
 				 "match layers: an image has 1 to %u of them", LAYERS_MAX);
 	for (int mode = 0; composefs && !r && mode <= CAIRN_XATTRS_ALL; mode++) {
 		rules.xattrs = (enum cairn_xattr_mode)mode;
-		r = try_merge(composefs, nr, digest, &rules);
+		r = try_merge(composefs, nr, digest, only, &rules);
 	}
 	if (runtime && !r) {
 		rules.profile = CAIRN_PROFILE_RUNTIME;
 		rules.xattrs = CAIRN_XATTRS_ALLOWLIST;
-		r = try_merge(runtime, nr, digest, &rules);
+		r = try_merge(runtime, nr, digest, only, &rules);
 	}
 	if (r < 0)
 		return error_errno(err, r, "match layers");
 	if (r)
 		*ret = rules;
 	return r;
+}
+
+int cairn_layers_match(const struct cairn_tree *const *composefs,
+		       const struct cairn_tree *const *runtime, size_t nr,
+		       const struct cairn_digest *digest, struct cairn_layer_rules *ret,
+		       struct cairn_error *err)
+{
+	return layers_match(composefs, runtime, nr, digest, -1, ret, err);
 }

@@ -178,7 +178,11 @@ int cairn_store_untag(struct cairn_store *store, const char *name, struct cairn_
 int cairn_store_resolve(const struct cairn_store *store, const char *text, struct cairn_digest *ret,
 			struct cairn_error *err)
 {
-	return store_resolve(store, text, ret, err);
+	const char *name = !strncmp(text, "ref:", 4) ? text + 4 : text;
+	int r = store_resolve(store, text, ret, err);
+
+	/* A container image that another tool has pulled has only that name. */
+	return r == -ENOENT && store_tag_image(store, name, ret, NULL) == 0 ? 0 : r;
 }
 
 int cairn_store_open_image(const struct cairn_store *store, const struct cairn_digest *digest,

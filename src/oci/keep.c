@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "base/buf.h"
+#include "oci/push.h"
 #include "store/splitstream.h"
 #include "sys/io.h"
 
@@ -31,29 +31,25 @@ int blob_keeper_feed(struct blob_keeper *k, const void *data, size_t size, struc
 	return 0;
 }
 
-static int collect(void *arg, const void *data, unsigned long size)
+int blob_stream(struct cairn_store *store, const struct cairn_digest *id, uint64_t size,
+		struct cairn_digest *ret, struct cairn_error *err)
 {
-	return buf_put((struct buf *)arg, data, size);
+	struct splitwriter *w cleanup(splitwriter) = NULL;
+
+	if (splitwriter_new(store->alg, SPLITSTREAM_BLOB, &w) < 0 ||
+	    splitwriter_external(w, id, size) < 0)
+		return error_errno(err, -ENOMEM, "split stream");
+	return store_put_stream(store, w, ret, err);
 }
 
 int blob_keeper_end(struct blob_keeper *k, struct cairn_digest *ret, struct cairn_error *err)
 {
-	struct splitwriter *w cleanup(splitwriter) = NULL;
-	struct buf file cleanup_buf = BUF_INIT(SIZE_MAX / 4);
 	struct cairn_digest id;
 	int r;
 
 	(void)verity_final(&k->verity, &id);
 	r = store_commit(k->store, &k->file, &id, k->size, err);
-	if (r < 0)
-		return r;
-	if (splitwriter_new(k->store->alg, SPLITSTREAM_BLOB, &w) < 0 ||
-	    splitwriter_external(w, &id, k->size) < 0 ||
-	    splitwriter_finish(w, collect, &file) < 0 ||
-	    verity_digest_data(file.data, file.len, CAIRN_ALG_BIT(k->store->alg), ret) < 0)
-		return error_errno(err, -ENOMEM, "split stream");
-	r = store_put(k->store, ret, file.data, file.len, err);
-	return MIN(r, 0);
+	return r < 0 ? r : blob_stream(k->store, &id, k->size, ret, err);
 }
 
 void blob_keeper_fini(struct blob_keeper *k)

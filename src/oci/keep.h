@@ -24,4 +24,8 @@ int blob_keeper_end(struct blob_keeper *k, struct cairn_digest *ret, struct cair
 void blob_keeper_fini(struct blob_keeper *k);
 #define cleanup_blob_keeper __attribute__((__cleanup__(blob_keeper_fini)))
 
+/* The split stream of a blob of @size bytes that is in the store as object @id, and was checked. */
+int blob_stream(struct cairn_store *store, const struct cairn_digest *id, uint64_t size,
+		struct cairn_digest *ret, struct cairn_error *err);
+
 #endif

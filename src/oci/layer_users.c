@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/hex.h"
 #include "oci/layer_import.h"
 #include "oci/push.h"
 #include "store/splitstream.h"
@@ -31,32 +30,14 @@ static int take_name(void *arg, const char *name, size_t len, const struct cairn
 	return r;
 }
 
-/* "a%2Fb" is a/b; the shape of others is left as it is. */
-static void unescape(const char *text, char *out)
-{
-	uint8_t byte;
-
-	while (*text) {
-		if (*text == '%' && strlen(text) > 2 && hex_get(text + 1, &byte, 1) == 0) {
-			*out++ = (char)byte;
-			text += 3;
-		} else {
-			*out++ = *text++;
-		}
-	}
-	*out = '\0';
-}
-
 static int take_tag(void *arg, const struct store_name *name)
 {
 	struct users *u = (struct users *)arg;
 	struct splitstream *s cleanup(splitstream) = NULL;
 	int fd cleanup_fd = -1, r;
 
-	if (strncmp(name->name, "oci/", 4) || strncmp(name->target, "oci-manifest-", 13) ||
-	    strlen(name->name) > STORE_REF_MAX)
+	if (!store_tag_of(name, u->tag))
 		return 0;
-	unescape(name->name + 4, u->tag);
 	fd = store_open_stream(u->store, name->target, NULL);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : error_errno(u->err, fd, "%s", name->target);

@@ -343,18 +343,27 @@ static int fetch_layer(void *arg, unsigned int worker, size_t at)
 
 /* --- what is to be done ---------------------------------------------------------------------- */
 
+/* A blob that was kept before stays with every image that has it. */
+static void known_blob(struct job *j, size_t i)
+{
+	struct cairn_store *store = j->options->store;
+	struct cairn_digest id;
+	char name[OCI_DIGEST_MAX + 16];
+
+	snprintf(name, sizeof(name), STORE_BLOB_PREFIX "%s", j->image->manifest->parts[i].digest);
+	if (store_entry(store, STORE_STREAMS, name, &id, NULL) == 0 &&
+	    store_use_stream(store, &id, NULL) == 0)
+		j->pull->layers[i].blob = id;
+}
+
 static int load_known(struct job *j, size_t i, struct cairn_error *err)
 {
 	struct pull_layer *l = &j->pull->layers[i];
 	int fd cleanup_fd = -1, r;
 
-	if (j->options->keep_blobs) {
-		int blob cleanup_fd = store_open_blob(j->options->store,
-						      j->image->manifest->parts[i].digest, NULL);
-
-		if (blob < 0)
-			return 0;
-	}
+	known_blob(j, i);
+	if (j->options->keep_blobs && !l->blob.alg)
+		return 0;
 	fd = known_layer_open(j->known, j->image->config->diff_ids[i], &l->stream, err);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;

@@ -21,7 +21,7 @@
 struct pull_layer {
 	struct tree *tree;          /* NULL: not read yet */
 	struct cairn_digest stream; /* its split stream in the store; alg 0: none */
-	struct cairn_digest blob;   /* the one of the blob, if it was kept now; alg 0: none */
+	struct cairn_digest blob;   /* the one of the blob, if that is kept; alg 0: it is not */
 	size_t same_as;             /* an earlier layer with the same diff_id; or its own number */
 	struct cairn_layer_stats stats;
 	uint64_t size;                   /* bytes of the tar */
@@ -55,6 +55,10 @@ int pull_layers(const struct oci_image *image, const struct pull_options *option
 		struct cairn_error *err);
 void pull_fini(struct pull *p);
 #define cleanup_pull __attribute__((__cleanup__(pull_fini)))
+
+/* Names in the stream of a manifest beside those of composefs-rs; the second with the digest of the blob behind. */
+#define PULL_SEAL_NAME "cairn.seal"
+#define PULL_BLOB_NAME "cairn.blob:"
 
 /* Puts config and manifest into the store as split streams with their names, and lets the reference @tag (NULL:
  * none) of streams/refs/oci name the manifest. @image_digest, @format: the merged image that the config then

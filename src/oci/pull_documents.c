@@ -4,7 +4,7 @@
  *
  *	oci-config-DIGEST	names: each diff_id → its layer; composefs.image, composefs.image.v1 → the image
  *	oci-manifest-DIGEST	names: config:DIGEST → the config; each diff_id → its layer; cairn.seal → its seal, if
- *				that was asked for (seal_store.c)
+ *				that was asked for (seal_store.c); cairn.blob:DIGEST → each blob that is kept
  */
 #include <errno.h>
 #include <stdio.h>
@@ -75,6 +75,21 @@ static int name_layers(const struct pull *p, struct splitwriter *w)
 	return r;
 }
 
+static int name_blobs(const struct pull *p, struct splitwriter *w)
+{
+	char name[NAME_MAX_LEN];
+	int r = 0;
+
+	for (size_t i = 0; i < p->nr_layers && r == 0; i++) {
+		if (!p->layers[i].blob.alg)
+			continue;
+		snprintf(name, sizeof(name), PULL_BLOB_NAME "%s",
+			 p->image->manifest->parts[i].digest);
+		r = splitwriter_named(w, name, &p->layers[i].blob);
+	}
+	return r;
+}
+
 static int put_config(const struct pull *p, struct cairn_store *store,
 		      const struct cairn_digest *image_digest, int format, struct cairn_digest *ret,
 		      struct cairn_error *err)
@@ -111,7 +126,9 @@ static int put_manifest(const struct pull *p, struct cairn_store *store,
 	if (r == 0)
 		r = name_layers(p, w);
 	if (r == 0 && seal)
-		r = splitwriter_named(w, "cairn.seal", seal);
+		r = splitwriter_named(w, PULL_SEAL_NAME, seal);
+	if (r == 0)
+		r = name_blobs(p, w);
 	if (r < 0) {
 		splitwriter_free(w);
 		return error_errno(err, r, "manifest");

@@ -23,8 +23,10 @@
 int oci_source_store_open(struct cairn_store *store, const char *tag, struct source **ret,
 			  struct cairn_error *err);
 
-/* The reference below streams/refs that @tag has: "oci/" and the tag, '/' and '%' escaped. */
-int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_error *err);
+/* The image that the config of the container image @tag refers to. Returns 0; -ENOENT: no such tag, or no such image;
+ * or another negative errno. */
+int store_tag_image(const struct cairn_store *store, const char *tag, struct cairn_digest *ret,
+		    struct cairn_error *err);
 
 /* Opens the split stream that has the entry @name. Returns a descriptor or -ENOENT … */
 int store_open_stream(const struct cairn_store *store, const char *name, struct cairn_error *err);

@@ -94,6 +94,11 @@ struct names_batch;
 int seal_keep(const struct seal *seal, struct cairn_store *store, const struct cairn_digest *image,
 	      struct names_batch *names, struct cairn_digest *ret, struct cairn_error *err);
 
+/* The same with what another store keeps: a split stream in the file @fd. Whether its signatures are good is asked
+ * when somebody wants to know, with certificates; without one they are worth what their source is. */
+int seal_take(int fd, struct cairn_store *store, const struct cairn_digest *image,
+	      struct names_batch *names, struct cairn_digest *ret, struct cairn_error *err);
+
 /* The first entry with a signature over the digest @image; NULL: none. */
 const struct seal_entry *seal_signed_entry(const struct seal *seal,
 					   const struct cairn_digest *image);

@@ -79,6 +79,11 @@ int seal_keep(const struct seal *seal, struct cairn_store *store, const struct c
 	return r < 0 ? r : names_batch_entry(names, STORE_STREAMS, name, ret, err);
 }
 
+static int collect(void *arg, const void *data, size_t size)
+{
+	return buf_put((struct buf *)arg, data, size);
+}
+
 /* Bytes of the first of the signatures; 0: malformed. */
 static size_t first_size(const char *data, size_t size)
 {
@@ -89,6 +94,37 @@ static size_t first_size(const char *data, size_t size)
 	if (form & 0x80 || form & 1 || len < 0)
 		return 0;
 	return (size_t)(at - (const unsigned char *)data) + (size_t)len;
+}
+
+int seal_take(int fd, struct cairn_store *store, const struct cairn_digest *image,
+	      struct names_batch *names, struct cairn_digest *ret, struct cairn_error *err)
+{
+	struct buf kept cleanup_buf = BUF_INIT(KEPT_MAX);
+	struct splitwriter *w cleanup(splitwriter) = NULL;
+	struct splitstream *s cleanup(splitstream) = NULL;
+	const struct splitstream_sink sink = {collect, NULL, &kept};
+	char name[STORE_NAME_MAX + 1];
+	int r = splitstream_open(fd, 0, &s, err);
+
+	if (r < 0)
+		return r;
+	if (splitstream_type(s) != SPLITSTREAM_SEAL || splitstream_size(s) > KEPT_MAX)
+		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "seal: no seal of ours");
+	r = splitstream_read(s, &sink, err);
+	for (size_t at = 0, size; r == 0 && at < kept.len; at += size) {
+		size = first_size(kept.data + at, kept.len - at);
+		if (!size || size > kept.len - at)
+			r = error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
+				      "seal: byte %zu: not a signature", at);
+	}
+	if (r < 0)
+		return r;
+	if (splitwriter_new(store->alg, SPLITSTREAM_SEAL, &w) < 0 ||
+	    (kept.len && splitwriter_inline(w, kept.data, kept.len) < 0))
+		return error_errno(err, -ENOMEM, "seal");
+	entry_name(image, name);
+	r = store_put_stream(store, w, ret, err);
+	return r < 0 ? r : names_batch_entry(names, STORE_STREAMS, name, ret, err);
 }
 
 int seal_check_kept(const struct cairn_store *store, const struct cairn_digest *image,

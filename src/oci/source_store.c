@@ -116,6 +116,63 @@ int store_open_blob(const struct cairn_store *store, const char *digest, struct 
 	return store_open_object(store, path, err);
 }
 
+/* --- the image of a tag ---------------------------------------------------------------------- */
+
+struct names_of {
+	struct cairn_digest config, v1, v2;
+};
+
+static int take_name(void *arg, const char *name, size_t len, const struct cairn_digest *id)
+{
+	struct names_of *n = (struct names_of *)arg;
+
+	(void)len;
+	if (!strncmp(name, "config:", 7))
+		n->config = *id;
+	else if (!strcmp(name, "composefs.image.v1"))
+		n->v1 = *id;
+	else if (!strcmp(name, "composefs.image"))
+		n->v2 = *id;
+	return 0;
+}
+
+static int read_names(const struct cairn_store *store, int fd, struct names_of *ret,
+		      struct cairn_error *err)
+{
+	struct splitstream *s cleanup(splitstream) = NULL;
+	int r = splitstream_open(fd, store->alg, &s, err);
+
+	return r < 0 ? r : splitstream_named(s, take_name, ret, err);
+}
+
+int store_tag_image(const struct cairn_store *store, const char *tag, struct cairn_digest *ret,
+		    struct cairn_error *err)
+{
+	char name[STORE_REF_MAX + 1], entry[STORE_NAME_MAX + 1], path[OBJECT_PATH_MAX];
+	struct names_of names = {0};
+	int manifest cleanup_fd = -1, config cleanup_fd = -1, r;
+
+	if (store_tag_entry(tag, name, NULL) < 0)
+		return -ENOENT;
+	r = store_ref(store, STORE_STREAMS, name, entry, err);
+	if (r < 0)
+		return r;
+	manifest = store_open_stream(store, entry, err);
+	r = manifest < 0 ? manifest : read_names(store, manifest, &names, err);
+	if (r < 0 || !names.config.alg)
+		return r < 0 ? r : -ENOENT;
+	object_path(path, names.config.bytes, cairn_digest_size((enum cairn_alg)names.config.alg));
+	config = store_open_object(store, path, err);
+	r = config < 0 ? config : read_names(store, config, &names, err);
+	if (!r && !names.v1.alg && !names.v2.alg)
+		r = -ENOENT;
+	if (!r)
+		*ret = names.v1.alg ? names.v1 : names.v2;
+	return r;
+}
+
+/* --- as a source ----------------------------------------------------------------------------- */
+
 static int store_top(struct source *source, struct source_top *ret, struct cairn_error *err)
 {
 	struct stored_image *s = (struct stored_image *)source;
@@ -164,25 +221,6 @@ static const struct source_ops store_ops = {
 	.blob = store_blob,
 	.free = store_free,
 };
-
-int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_error *err)
-{
-	size_t len = (size_t)snprintf(out, STORE_REF_MAX, "oci/");
-
-	for (const char *p = tag; *p && *tag != '@'; p++) {
-		if (len + 4 > STORE_REF_MAX)
-			break;
-		if (*p == '/' || *p == '%')
-			len += (size_t)sprintf(out + len, "%%%02X", (unsigned char)*p);
-		else
-			out[len++] = *p;
-		if (!p[1]) {
-			out[len] = '\0';
-			return 0;
-		}
-	}
-	return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "'%.200s' cannot be a tag", tag);
-}
 
 int oci_source_store_open(struct cairn_store *store, const char *tag, struct source **ret,
 			  struct cairn_error *err)

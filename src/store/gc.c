@@ -88,6 +88,9 @@ int store_gc(struct cairn_store *s, const struct cairn_gc_options *options, gc_m
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
 				 "%s: a bare directory of objects has no references to go by",
 				 s->path);
+	/* What is no store yet must not become something that is none. */
+	if (s->fresh)
+		return 0;
 	if (s->read_only && !dry)
 		return error_errno(err, -EROFS, "collect in %s", s->path);
 	g = (struct gc *)calloc(1, sizeof(*g));

@@ -96,6 +96,17 @@ int store_list_refs(const struct cairn_store *s, enum store_kind kind, store_nam
 /* "images" */
 const char *store_kind_name(enum store_kind kind);
 
+/* --- container images (repository §9) -------------------------------------------------------- */
+
+#define STORE_MANIFEST_PREFIX "oci-manifest-"
+
+/* The reference below streams/refs that @tag has: "oci/" and the tag, '/' and '%' escaped. Returns 0 or -EINVAL
+ * (USAGE): there can be none. */
+int store_tag_entry(const char *tag, char out[STORE_REF_MAX + 1], struct cairn_error *err);
+
+/* The tag that @ref, a reference to a stream, is: it names the stream of a manifest. Returns whether it is one. */
+bool store_tag_of(const struct store_name *ref, char out[STORE_REF_MAX + 1]);
+
 /* --- images ---------------------------------------------------------------------------------- */
 
 /* As cairn_store_resolve() and cairn_store_open_image(). */

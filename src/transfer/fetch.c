@@ -51,7 +51,6 @@ int fetch_open(struct cairn_store *to, const char *url,
 	r = http_open(&http, &f->http, err);
 	if (r < 0)
 		return r;
-	f->partial = partial_open(to);
 	*ret = take_ptr(f);
 	return 0;
 }
@@ -103,18 +102,21 @@ static int get(struct fetch *f, const char *path, size_t max, struct buf *body,
 
 struct looking {
 	const char *name;
-	struct cairn_digest digest;
-	uint64_t size;
+	struct fetch_found *found;
 };
 
 static int look_at_line(void *arg, const struct index_line *line)
 {
-	struct looking *l = (struct looking *)arg;
+	const struct looking *l = (const struct looking *)arg;
 
 	if (line->len != strlen(l->name) || memcmp(line->name, l->name, line->len) != 0)
 		return 0;
-	l->digest = line->digest;
-	l->size = line->size;
+	if (line->kind == INDEX_CONTAINER) {
+		l->found->container = line->digest;
+	} else {
+		l->found->image = line->digest;
+		l->found->image_size = line->size;
+	}
 	return 0;
 }
 
@@ -131,18 +133,39 @@ static int look_in_index(struct fetch *f, struct looking *l, struct cairn_error 
 		if (r < 0)
 			(void)error_prepend(err, "%s/" INDEX_FILE, f->url);
 	}
-	if (!r && !l->digest.alg)
+	if (!r && !l->found->image.alg && !l->found->container.alg)
 		r = error_set(err, -ENOENT, CAIRN_ERROR_SYSTEM,
 			      "%s/" INDEX_FILE ": names no image %s", f->url, l->name);
 	return r < 0 ? r : 1;
 }
 
-/* "images/refs/NAME" with what a URL cannot have as %XX. */
-static int ref_path(const char *name, struct buf *to)
+int fetch_look(struct fetch *f, const char *remote, struct fetch_found *ret,
+	       struct cairn_error *err)
+{
+	const struct cairn_digest *pinned = f->options->digest;
+	struct fetch_found found = {0};
+	struct looking l = {.name = remote, .found = &found};
+	int r = remote ? look_in_index(f, &l, err) : 0;
+
+	if (r < 0)
+		return r;
+	found.list = r > 0;
+	if (pinned && found.image.alg && memcmp(&found.image, pinned, sizeof(*pinned)) != 0)
+		return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
+				 "%s: %s is another image there than the one asked for", f->url,
+				 remote);
+	if (pinned)
+		found.image = *pinned;
+	*ret = found;
+	return 0;
+}
+
+/* @folder and @name with what a URL cannot have as %XX. */
+static int ref_path(const char *folder, const char *name, struct buf *to)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789-._~/";
-	int r = buf_put(to, "images/refs/", 12);
+	int r = buf_put(to, folder, strlen(folder));
 
 	for (; *name && !r; name++) {
 		char text[4];
@@ -173,38 +196,29 @@ static int check_digest(struct fetch *f, const char *what, const struct cairn_di
 	return 0;
 }
 
-int fetch_image(struct fetch *f, const char *remote, struct buf *image,
-		struct cairn_digest *ret_digest, struct cairn_error *err)
+int fetch_image(struct fetch *f, const char *remote, const struct fetch_found *found,
+		struct buf *image, struct cairn_digest *ret_digest, struct cairn_error *err)
 {
-	const struct cairn_digest *pinned = f->options->digest;
-	struct looking l = {.name = remote};
+	const size_t most = found->image_size && found->image_size < FETCH_IMAGE_MAX
+				    ? (size_t)found->image_size
+				    : FETCH_IMAGE_MAX;
 	cleanup_buf struct buf path = BUF_INIT(8192);
 	char object[OBJECT_PATH_MAX];
 	int r;
 
-	if (pinned)
-		l.digest = *pinned;
-	r = remote ? look_in_index(f, &l, err) : 1;
-	if (r < 0)
-		return r;
-	if (pinned && memcmp(&l.digest, pinned, sizeof(*pinned)) != 0)
-		return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
-				 "%s: %s is another image there than the one asked for", f->url,
-				 remote);
-	if (r) {
-		(void)object_path(object, l.digest.bytes,
-				  cairn_digest_size((enum cairn_alg)l.digest.alg));
+	if (found->image.alg) {
+		(void)object_path(object, found->image.bytes,
+				  cairn_digest_size((enum cairn_alg)found->image.alg));
 		r = buf_put(&path, "objects/", 8);
 		if (!r)
 			r = buf_put(&path, object, strlen(object) + 1);
 	} else {
-		r = ref_path(remote, &path);
+		r = ref_path("images/refs/", remote, &path);
 	}
 	if (r < 0)
 		return error_errno(err, r, "%s", f->url);
-	r = get(f, path.data, l.size && l.size < FETCH_IMAGE_MAX ? (size_t)l.size : FETCH_IMAGE_MAX,
-		image, err);
-	return r < 0 ? r : check_digest(f, path.data, &l.digest, image, ret_digest, err);
+	r = get(f, path.data, most, image, err);
+	return r < 0 ? r : check_digest(f, path.data, &found->image, image, ret_digest, err);
 }
 
 /* --- contents -------------------------------------------------------------------------------- */
@@ -246,10 +260,12 @@ static int run(struct fetch *f, struct slots *slots, const struct wants *w,
 		if (f->take && slot_lacks(s, r))
 			r = 0;
 		else if (r >= 0) {
+			const uint64_t size = want->size == WANT_SIZE_UNKNOWN ? s->at : want->size;
+
 			f->files++;
-			f->bytes += want->size;
+			f->bytes += size;
 			ret->objects += (unsigned int)r;
-			ret->bytes += r ? want->size : 0;
+			ret->bytes += r ? size : 0;
 		}
 		slot_fini(s);
 		if (r >= 0 && next < w->nr)
@@ -269,19 +285,23 @@ int fetch_each(struct fetch *f, const struct wants *w,
 
 	f->take = take;
 	f->take_arg = arg;
-	r = fetch_objects(f, w, &result, err);
+	r = fetch_objects(f, w, NULL, &result, err);
 	f->take = NULL;
 	return r;
 }
 
-int fetch_objects(struct fetch *f, const struct wants *w, struct cairn_transfer_result *ret,
-		  struct cairn_error *err)
+int fetch_objects(struct fetch *f, const struct wants *w, uint8_t *digests,
+		  struct cairn_transfer_result *ret, struct cairn_error *err)
 {
 	struct slots slots __attribute__((__cleanup__(slots_fini))) = {.nr = 0};
 	int r;
 
-	f->total_files = w->nr;
-	f->total_bytes = w->bytes; /* 0: not known */
+	if (f->partial < 0)
+		f->partial = partial_open(f->to);
+	f->total_files = f->files + w->nr;
+	f->total_bytes = f->bytes + w->bytes;
+	f->wants = w;
+	f->digests = digests;
 	r = run(f, &slots, w, ret, err);
 	ret->received = f->received;
 	return r;

@@ -10,46 +10,63 @@
 
 #define HEAD "cairn-index 1\n"
 
+/* enum index_kind */
+static const char *const index_words[] = {"image", "container"};
+
 /* --- writing --------------------------------------------------------------------------------- */
 
 struct printing {
 	const struct cairn_store *store;
 	struct buf *to;
-	uint64_t nr;
+	uint64_t nr[2]; /* lines of each kind */
 	struct cairn_error *err;
 };
+
+/* "WORD ALG:HEX SIZE NAME" */
+static int print_line(struct printing *p, enum index_kind kind, const struct cairn_digest *id,
+		      uint64_t size, const char *name)
+{
+	char head[CAIRN_DIGEST_HEX_MAX + 64];
+	int n = snprintf(head, sizeof(head), "%s %s:", index_words[kind],
+			 id->alg == CAIRN_SHA256 ? "sha256" : "sha512"),
+	    r;
+
+	n += (int)cairn_digest_to_hex(id, head + n);
+	snprintf(head + n, sizeof(head) - (size_t)n, " %llu ", (unsigned long long)size);
+	r = buf_put(p->to, head, strlen(head));
+	if (!r)
+		r = buf_put(p->to, name, strlen(name));
+	if (!r)
+		r = buf_put(p->to, "\n", 1);
+	p->nr[kind]++;
+	return r < 0 ? error_errno(p->err, r, "list the images of %s", p->store->path) : 0;
+}
 
 static int print_ref(void *arg, const struct store_name *ref)
 {
 	struct printing *p = (struct printing *)arg;
+	char tag[STORE_REF_MAX + 1], path[OBJECT_PATH_MAX];
+	const char *name = ref->name;
 	struct cairn_digest id;
-	char path[OBJECT_PATH_MAX];
 	struct stat st;
-	char head[CAIRN_DIGEST_HEX_MAX + 64];
-	int r;
 
+	if (ref->kind == STORE_STREAMS) {
+		/* A name that is made of a line of its own would be two. */
+		if (!store_tag_of(ref, tag) || !*tag || strchr(tag, '\n'))
+			return 0;
+		name = tag;
+	}
 	/* What points nowhere has nothing to be fetched. */
-	if (ref->problem || store_entry(p->store, STORE_IMAGES, ref->target, &id, NULL) < 0)
+	if (ref->problem || store_entry(p->store, ref->kind, ref->target, &id, NULL) < 0)
 		return 0;
 	(void)object_path(path, id.bytes, cairn_digest_size((enum cairn_alg)id.alg));
 	if (store_find_object(p->store, path, NULL, &st) < 0)
 		return 0;
-	r = snprintf(head, sizeof(head), "image %s:", id.alg == CAIRN_SHA256 ? "sha256" : "sha512");
-	cairn_digest_to_hex(&id, head + r);
-	r = buf_put(p->to, head, strlen(head));
-	if (!r) {
-		snprintf(head, sizeof(head), " %llu ", (unsigned long long)st.st_size);
-		r = buf_put(p->to, head, strlen(head));
-	}
-	if (!r)
-		r = buf_put(p->to, ref->name, strlen(ref->name));
-	if (!r)
-		r = buf_put(p->to, "\n", 1);
-	p->nr++;
-	return r < 0 ? error_errno(p->err, r, "list the images of %s", p->store->path) : 0;
+	return print_line(p, ref->kind == STORE_STREAMS ? INDEX_CONTAINER : INDEX_IMAGE, &id,
+			  (uint64_t)st.st_size, name);
 }
 
-int index_print(const struct cairn_store *s, struct buf *to, uint64_t *ret_nr,
+int index_print(const struct cairn_store *s, struct buf *to, uint64_t ret_nr[2],
 		struct cairn_error *err)
 {
 	struct printing p = {.store = s, .to = to, .err = err};
@@ -59,17 +76,20 @@ int index_print(const struct cairn_store *s, struct buf *to, uint64_t *ret_nr,
 	if (r < 0)
 		return error_errno(err, r, "list the images of %s", s->path);
 	r = store_list_refs(s, STORE_IMAGES, print_ref, &p, err);
+	if (!r)
+		r = store_list_refs(s, STORE_STREAMS, print_ref, &p, err);
 	if (r < 0)
 		return r;
-	snprintf(end, sizeof(end), "end %llu\n", (unsigned long long)p.nr);
+	snprintf(end, sizeof(end), "end %llu\n",
+		 (unsigned long long)(p.nr[INDEX_IMAGE] + p.nr[INDEX_CONTAINER]));
 	r = buf_put(to, end, strlen(end));
 	if (r < 0)
 		return error_errno(err, r, "list the images of %s", s->path);
-	*ret_nr = p.nr;
+	memcpy(ret_nr, p.nr, sizeof(p.nr));
 	return 0;
 }
 
-int index_write(struct cairn_store *s, uint64_t *ret_nr, struct cairn_error *err)
+int index_write(struct cairn_store *s, uint64_t ret_nr[2], struct cairn_error *err)
 {
 	cleanup_buf struct buf text = BUF_INIT(INDEX_SIZE_MAX);
 	int r;
@@ -117,17 +137,21 @@ static bool take_word(const char **p, const char *end, const char *word)
 	return true;
 }
 
-/* "image ALG:HEX SIZE NAME" */
-static bool take_image(const char *p, const char *end, struct index_line *ret)
+/* "image ALG:HEX SIZE NAME", or "container …" */
+static bool take_line(const char *p, const char *end, struct index_line *ret)
 {
 	char hex[CAIRN_DIGEST_HEX_MAX];
 	char again[CAIRN_DIGEST_HEX_MAX];
 	size_t len;
 
-	*ret = (struct index_line){0};
-	if (take_word(&p, end, "image sha256:"))
+	*ret = (struct index_line){.kind = INDEX_IMAGE};
+	if (take_word(&p, end, index_words[INDEX_CONTAINER]))
+		ret->kind = INDEX_CONTAINER;
+	else if (!take_word(&p, end, index_words[INDEX_IMAGE]))
+		return false;
+	if (take_word(&p, end, " sha256:"))
 		len = 64;
-	else if (take_word(&p, end, "image sha512:"))
+	else if (take_word(&p, end, " sha512:"))
 		len = 128;
 	else
 		return false;
@@ -169,8 +193,10 @@ int index_parse(const char *text, size_t size, int (*fn)(void *arg, const struct
 				return bad(err, nr + 2, "not the end of this list");
 			return 0;
 		}
-		if (!take_image(p, end, &line))
-			return bad(err, nr + 2, "expected \"image ALG:DIGEST SIZE NAME\"");
+		if (!take_line(p, end, &line))
+			return bad(err, nr + 2,
+				   "expected \"image ALG:DIGEST SIZE NAME\", or "
+				   "\"container …\"");
 		r = fn(arg, &line);
 		if (r < 0)
 			return r;

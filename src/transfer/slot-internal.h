@@ -29,6 +29,9 @@ struct fetch {
 	int partial; /* STORE/cairn/partial; -1: there is none */
 	uint64_t files, bytes, received;
 	uint64_t total_files, total_bytes; /* 0: not known yet */
+	/* Where the digests of the store's algorithm go that those of @wants have (transfer_copy()); NULL: nowhere. */
+	const struct wants *wants;
+	uint8_t *digests;
 	/* Gets what comes; NULL: the store does. */
 	int (*take)(void *arg, const struct cairn_digest *id, int fd);
 	void *take_arg;

@@ -47,6 +47,12 @@ int partial_open(const struct cairn_store *s)
 	return c.folder;
 }
 
+/* Bytes that may come. */
+static uint64_t most_of(const struct want *w)
+{
+	return w->size != WANT_SIZE_UNKNOWN ? w->size : w->most ? w->most : SLOT_SIZE_MAX;
+}
+
 /* Opens the partial file, where an earlier fetch has left it; else one without a name. */
 static int open_partial(struct slot *s)
 {
@@ -62,7 +68,7 @@ static int open_partial(struct slot *s)
 	if (s->fd >= 0 && !flock(s->fd, LOCK_EX | LOCK_NB) && !fstat(s->fd, &st) &&
 	    S_ISREG(st.st_mode) && st.st_nlink == 1) {
 		s->at = (uint64_t)st.st_size;
-		if (s->at <= s->want->size)
+		if (s->at <= most_of(s->want))
 			return 0;
 		s->at = 0;
 		return ftruncate(s->fd, 0) < 0 ? -errno : 0;
@@ -105,7 +111,7 @@ static int take(void *arg, const void *data, size_t size)
 	struct slot *s = (struct slot *)arg;
 	int r;
 
-	if (size > MIN(s->want->size, SLOT_SIZE_MAX) - s->at)
+	if (size > most_of(s->want) - s->at)
 		return -EBADMSG;
 	r = pwrite_all(s->fd, data, size, (off_t)s->at);
 	if (r < 0)
@@ -175,8 +181,8 @@ static int check_answer(const struct slot *s, struct cairn_error *err)
 	uint64_t size = s->fd < 0 ? r->ret_body.len : s->at;
 
 	if ((r->result == -EBADMSG || r->result == -EFBIG) && s->want->size == WANT_SIZE_UNKNOWN)
-		return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST, "%s: is more than %llu GiB",
-				 s->url, (unsigned long long)SLOT_SIZE_MAX >> 30);
+		return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST, "%s: is more than %llu MiB",
+				 s->url, (unsigned long long)most_of(s->want) >> 20);
 	if (r->result == -EBADMSG || r->result == -EFBIG)
 		return error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
 				 "%s: is not the %llu bytes that it must be", s->url,
@@ -199,29 +205,53 @@ static int check_answer(const struct slot *s, struct cairn_error *err)
 				   (unsigned long long)size, (unsigned long long)s->want->size);
 }
 
+/* The content is in the store as @id. */
+static void note_digest(const struct slot *s, const struct cairn_digest *id)
+{
+	const struct fetch *f = s->fetch;
+	size_t size = cairn_digest_size(f->to->alg);
+
+	if (f->digests)
+		memcpy(f->digests + (size_t)(s->want - f->wants->want) * size, id->bytes, size);
+}
+
 static int put_memory(struct slot *s, struct cairn_error *err)
 {
 	const struct buf *body = &s->request.ret_body;
 	struct cairn_digest digests[VERITY_ALGS_MAX];
-	const struct cairn_digest *want = &s->want->digest;
-	int r = verity_digest_data(body->data, body->len, CAIRN_ALG_BIT(want->alg), digests);
+	const struct cairn_digest *want = &s->want->digest, *own = NULL;
+	struct cairn_store *to = s->fetch->to;
+	bool right = false;
+	int r = verity_digest_data(body->data, body->len,
+				   CAIRN_ALG_BIT(want->alg) | CAIRN_ALG_BIT(to->alg), digests);
 
 	if (r < 0)
 		return error_errno(err, r, "%s", s->url);
-	if (memcmp(&digests[0], want, sizeof(*want)) != 0)
+	for (int i = 0; i < r; i++) {
+		right |= !memcmp(&digests[i], want, sizeof(*want));
+		if (digests[i].alg == (uint32_t)to->alg)
+			own = &digests[i];
+	}
+	if (!right || !own)
 		return wrong(s, err);
-	return store_put(s->fetch->to, want, body->data, body->len, err);
+	note_digest(s, own);
+	return store_put(to, own, body->data, body->len, err);
 }
 
 static int put_file(struct slot *s, struct cairn_error *err)
 {
-	const struct store_source source = {
-		.fd = s->fd, .digest = s->want->digest, .size = s->want->size};
+	const struct store_source source = {.fd = s->fd, .digest = s->want->digest, .size = s->at};
 	const struct fetch *f = s->fetch;
 	struct store_imported imported;
-	int r = f->take ? f->take(f->take_arg, &s->want->digest, s->fd)
-			: store_import(f->to, &source, &imported, err);
+	int r;
 
+	if (f->take) {
+		r = f->take(f->take_arg, &s->want->digest, s->fd);
+	} else {
+		r = store_import(f->to, &source, &imported, err);
+		if (r >= 0)
+			note_digest(s, &imported.digest);
+	}
 	return r == -EILSEQ ? wrong(s, err) : r;
 }
 

@@ -23,12 +23,13 @@
 
 struct want {
 	struct cairn_digest digest;
-	uint64_t size; /* bytes; WANT_SIZE_UNKNOWN: only to be fetched by fetch_each() */
+	uint64_t size; /* bytes; WANT_SIZE_UNKNOWN: only to be fetched */
+	uint64_t most; /* of unknown size: bytes that it may have; 0: those of a large disk */
 };
 
 struct wants {
-	struct want *want; /* sorted by digest, each once */
-	size_t nr;
+	struct want *want; /* in the order of their digests, each once */
+	size_t nr, room;
 	uint64_t bytes;
 };
 
@@ -38,6 +39,15 @@ void wants_fini(struct wants *w);
 
 /* The objects of a tree, all of which must be named by their digest. */
 int wants_of_tree(const struct tree *t, struct wants *ret, struct cairn_error *err);
+
+/* Adds one at the end. Returns 0 or -ENOMEM. */
+int wants_add(struct wants *w, const struct cairn_digest *digest, uint64_t size);
+
+/* Puts them in order, each once. Returns 0; -EINVAL (FORMAT): one is said to have two sizes. */
+int wants_sort(struct wants *w, struct cairn_error *err);
+
+/* The place of @digest in @w, which is in order; -ENOENT. */
+int64_t wants_find(const struct wants *w, const struct cairn_digest *digest);
 
 /* Leaves those that @s and its parents lack. */
 int wants_lacking(struct wants *w, const struct cairn_store *s, struct cairn_error *err);
@@ -62,14 +72,26 @@ int fetch_open(struct cairn_store *to, const char *url,
 	       struct cairn_error *err);
 void fetch_close(struct fetch *f);
 
-/* The bytes of the image that is called @remote there (NULL: of options->digest), into @image; they have the
- * digest *@ret_digest. */
-int fetch_image(struct fetch *f, const char *remote, struct buf *image,
-		struct cairn_digest *ret_digest, struct cairn_error *err);
+/* What a name means there. */
+struct fetch_found {
+	struct cairn_digest image; /* alg 0: no image, or not to be known before it is fetched */
+	uint64_t image_size;       /* 0: not known */
+	struct cairn_digest container; /* the split stream of a manifest; alg 0: it names none */
+	bool list;                     /* the server has a list */
+};
 
-/* Brings @w. Adds to the counts of @ret. */
-int fetch_objects(struct fetch *f, const struct wants *w, struct cairn_transfer_result *ret,
-		  struct cairn_error *err);
+/* Looks @remote up (NULL: options->digest alone). Returns 0; -ENOENT: it names nothing; -EILSEQ (DIGEST): it names another
+ * image than options->digest; or another negative errno. */
+int fetch_look(struct fetch *f, const char *remote, struct fetch_found *ret,
+	       struct cairn_error *err);
+
+/* The bytes of the image that was found, into @image; they have the digest *@ret_digest. */
+int fetch_image(struct fetch *f, const char *remote, const struct fetch_found *found,
+		struct buf *image, struct cairn_digest *ret_digest, struct cairn_error *err);
+
+/* Brings @w. @digests: as for transfer_copy(). Adds to the counts of @ret. */
+int fetch_objects(struct fetch *f, const struct wants *w, uint8_t *digests,
+		  struct cairn_transfer_result *ret, struct cairn_error *err);
 
 /* Hands each of @w that is there to @take, in a file, instead of adding it to the store. @take returns 0;
  * -EILSEQ: it has not its digest; or another negative errno. What is not there, or not right, is left out. */
@@ -84,16 +106,19 @@ DEFINE_CLEANUP(struct fetch *, fetch, fetch_close)
 #define INDEX_FILE     "cairn/index"
 #define INDEX_SIZE_MAX (16u << 20) /* bytes: a hundred thousand references */
 
-/* One image of a list. */
+enum index_kind { INDEX_IMAGE, INDEX_CONTAINER };
+
+/* One line of a list. */
 struct index_line {
-	struct cairn_digest digest;
-	uint64_t size;    /* bytes of the image */
-	const char *name; /* not NUL-terminated */
+	enum index_kind kind;
+	struct cairn_digest digest; /* of the image, or of the split stream of a manifest */
+	uint64_t size;              /* bytes of that */
+	const char *name;           /* not NUL-terminated */
 	size_t len;
 };
 
-/* Appends the list of @s to @to. *@ret_nr: its lines. */
-int index_print(const struct cairn_store *s, struct buf *to, uint64_t *ret_nr,
+/* Appends the list of @s to @to. @ret_nr: its lines of each kind. */
+int index_print(const struct cairn_store *s, struct buf *to, uint64_t ret_nr[2],
 		struct cairn_error *err);
 
 /* Calls @fn for every line of @text[0..@size). Returns 0; -EINVAL (FORMAT): it is no such list, or cut
@@ -102,6 +127,6 @@ int index_parse(const char *text, size_t size, int (*fn)(void *arg, const struct
 		void *arg, struct cairn_error *err);
 
 /* Replaces the file that is served. */
-int index_write(struct cairn_store *s, uint64_t *ret_nr, struct cairn_error *err);
+int index_write(struct cairn_store *s, uint64_t ret_nr[2], struct cairn_error *err);
 
 #endif

@@ -72,3 +72,8 @@ What has no names.
   $ mkdir -p bare/ab; cairn gc --store bare
   2> cairn: gc: bare: a bare directory of objects has no references to go by
   [2]
+
+An empty directory is still one that can become a store.
+
+  $ mkdir none; cairn gc --store none; ls none
+  removed 0 of 0 objects, 0 B on disk; 0 images, 0 streams; 0 leftovers

@@ -19,7 +19,8 @@ static int put_line(void *arg, const struct index_line *line)
 
 	must(line->len && line->len <= 1024);
 	cairn_digest_to_hex(&line->digest, hex);
-	t->len += (size_t)sprintf(t->data + t->len, "image %s:%s %llu ",
+	t->len += (size_t)sprintf(t->data + t->len, "%s %s:%s %llu ",
+				  line->kind == INDEX_IMAGE ? "image" : "container",
 				  line->digest.alg == CAIRN_SHA256 ? "sha256" : "sha512", hex,
 				  (unsigned long long)line->size);
 	memcpy(t->data + t->len, line->name, line->len);

@@ -6,12 +6,13 @@
  */
 #include "fuzz.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/bytes.h"
-#include "store/splitstream.h"
+#include "oci/parts.h"
 
 #define STREAM_MAX (1 << 20)
 
@@ -65,6 +66,23 @@ static int on_ref(void *arg, const struct cairn_digest *id)
 	return 0;
 }
 
+static int on_part(void *arg, const struct cairn_digest *id, uint64_t size)
+{
+	must(size && cairn_digest_size(id->alg) != 0);
+	return __builtin_add_overflow(*(uint64_t *)arg, size, (uint64_t *)arg) ? -EOVERFLOW : 0;
+}
+
+/* The sizes that the tar in it tells are no more than the stream says that it has. */
+static void list_parts(const struct splitstream *s)
+{
+	struct cairn_error err = {0};
+	uint64_t bytes = 0;
+	int code = parts_of_layer(s, on_part, &bytes, &err);
+
+	must(code < 0 || bytes <= splitstream_size(s));
+	must(code == 0 || code == -EOVERFLOW || (err.code == code && err.text[0]));
+}
+
 /* Reads all there is. Returns whether it is whole. */
 static bool read_all(const uint8_t *data, size_t size, bool copy, struct record *r)
 {
@@ -90,6 +108,7 @@ static bool read_all(const uint8_t *data, size_t size, bool copy, struct record 
 		code = splitstream_read(s, &sink, &err);
 	must(code < 0 || r->total == splitstream_size(s));
 	must(r->total <= splitstream_size(s) + UINT16_MAX);
+	list_parts(s);
 	splitstream_free(s);
 	return !code;
 }

@@ -50,6 +50,9 @@ def manifest_of(layout, index=0):
 def test_kept(stored, tmp_path):
     """With --keep-blobs everything goes out as it came."""
     pull(tmp_path / 's', f'oci:{stored.path}:a', '--profile', 'runtime', '--name', 'a', '--keep-blobs')
+    # A collection leaves them as long as the image has its name, also when that was pulled again without the option.
+    pull(tmp_path / 's', f'oci:{stored.path}:a', '--profile', 'runtime', '--name', 'a')
+    assert run('cairn', 'gc', '-q', '--store', tmp_path / 's').returncode == 0
     found = export(tmp_path / 's', 'a', f'oci:{tmp_path}/out:b')
     assert (found['digest'], found['changed'], found['kept']) == (manifest_of(stored), False, 2)
     for folder, _, names in os.walk(tmp_path / 'out' / 'blobs'):

@@ -7,16 +7,21 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import tarfile
 import time
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import refimage  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from faults import Faults  # noqa: E402
-from programs import program, run  # noqa: E402
+from programs import GOLDEN, program, run  # noqa: E402
+from registry import Layout  # noqa: E402
+from test_pull import random_layers  # noqa: E402
 
 LARGE = bytes(range(256)) * 20000  # above what is kept in memory
 
@@ -322,3 +327,263 @@ def test_usage(folder):
     assert 'needs --to or --from' in cairn(folder, 'copy', 'x', status=2)
     assert cairn(folder, 'copy', 'x', '--from', 'from', '--to', 'to', status=1) == \
         'cairn: copy: x: no image of this name in from\n'
+
+
+# --- container images: the merged image with all that belongs to it -------------------------------
+
+def pull(folder, store, *options):
+    return json.loads(cairn(folder, 'pull', '-q', '--json', '--profile', 'runtime', '--name', 'x/a:1', '--store', store,
+                            *options, 'oci:layout:a'))
+
+
+@pytest.fixture
+def pulled(tmp_path):
+    layout = Layout(tmp_path / 'layout')
+    layout.name(layout.image(random_layers(1, nr=3, files=20)), 'a')
+    pull(tmp_path, 'from', '--keep-blobs')
+    return tmp_path
+
+
+def served_files(store):
+    files = {f'/objects/{d[:2]}/{d[2:]}': p.read_bytes() for d, p in objects(store).items()}
+    files['/cairn/index'] = (store / 'cairn' / 'index').read_bytes()
+    return files
+
+
+def bring(folder, how, to='to', *options, name='x/a:1', status=0):
+    """Copies the image, or fetches it."""
+    if how == 'copy':
+        return cairn(folder, 'copy', name, '--from', 'from', '--to', to, *options, status=status)
+    cairn(folder, 'export', '--store', 'from')
+    with Faults(served_files(folder / 'from')) as server:
+        return cairn(folder, 'fetch', name, '--from', server.url, '--store', to, *options, status=status)
+
+
+def names_of(store):
+    return {str(p.relative_to(store)): os.readlink(p) for kind in ('images', 'streams') for p in (store / kind).rglob('*')
+            if p.is_symlink()}
+
+
+@pytest.mark.parametrize('alg', ['sha256', 'sha512'])
+@pytest.mark.parametrize('how', ['copy', 'fetch'])
+def test_container(pulled, how, alg):
+    """All is there as at the source: what belongs to it, and how it goes out again."""
+    cairn(pulled, 'store', 'init', '--alg', alg, 'to')
+    done = json.loads(bring(pulled, how, 'to', '--json'))
+    manifest = json.load(open(pulled / 'layout' / 'index.json'))['manifests'][0]['digest']
+    assert (done['manifest'], done['layers'], done['blobs']) == (manifest, 3, 3)
+    assert done['objects'] == done['needed'] == len(objects(pulled / 'from')) - 9
+    if alg == 'sha256':
+        assert names_of(pulled / 'to') == names_of(pulled / 'from')
+        assert objects(pulled / 'to').keys() == objects(pulled / 'from').keys()
+    assert names_of(pulled / 'to').keys() & {'images/refs/x/a:1', 'streams/refs/oci/x%2Fa:1'} == {
+        'images/refs/x/a:1', 'streams/refs/oci/x%2Fa:1'}
+    # Nothing comes twice, and a pull has nothing to fetch.
+    again = json.loads(bring(pulled, how, 'to', '--json'))
+    assert (again['digest'], again['manifest']) == (done['digest'], manifest)
+    assert alg == 'sha512' or (again['objects'], again['needed']) == (0, done['needed'])
+    assert pull(pulled, 'to', '--keep-blobs')['fetched'] == 0
+    # A collection leaves all of it as long as it has its name.
+    assert json.loads(cairn(pulled, 'gc', '-q', '--json', '--store', 'to'))['removed'] == 0
+    cairn(pulled, 'fsck', '-q', '--store', 'to')
+    out = json.loads(cairn(pulled, 'oci', 'export', '-q', '--json', '--store', 'to', 'x/a:1', 'oci:out:b'))
+    assert (out['digest'], out['kept'], out['changed']) == (manifest, 3, False)
+    layers = [cairn(pulled, 'oci', 'layers', '--store', store, 'oci:layout:a') for store in ('from', 'to')]
+    assert layers[0] == layers[1]
+    cairn(pulled, 'untag', 'x/a:1', '--store', 'to')
+    cairn(pulled, 'gc', '-q', '--empty', '--store', 'to')
+    assert objects(pulled / 'to') == names_of(pulled / 'to') == {}
+
+
+def test_container_renamed_and_alone(pulled):
+    digest = cairn(pulled, 'images', '--store', 'from', '--json')
+    digest = json.loads(digest)['digest']
+    bring(pulled, 'copy', 'to', '--name', 'b:2')
+    assert names_of(pulled / 'to')['streams/refs/oci/b:2'] == names_of(pulled / 'from')['streams/refs/oci/x%2Fa:1']
+    # By its digest it is the image alone.
+    done = json.loads(bring(pulled, 'copy', 'alone', '--name', 'b:2', '--json', name=digest))
+    assert (done['manifest'], done['layers']) == (None, 0) and not (pulled / 'alone' / 'streams').exists()
+
+
+@pytest.mark.parametrize('how', ['copy', 'fetch'])
+def test_container_of_another_image(pulled, how):
+    """The name is that of another image now: its layers are not those of the container image."""
+    os.mkdir(pulled / 'tree')
+    (pulled / 'tree' / 'f').write_bytes(b'another ' * 1000)
+    cairn(pulled, 'build', 'tree', '--store', 'from', '--name', 'x/a:1')
+    done = json.loads(bring(pulled, how, 'to', '--json'))
+    assert (done['manifest'], done['needed']) == (None, 3)
+    assert names_of(pulled / 'to').keys() == {'images/refs/x/a:1', 'images/' + done['digest']}
+
+
+def test_container_interrupted(pulled):
+    """One content is not to be had: what came is not asked for again, and is garbage until then."""
+    cairn(pulled, 'export', '--store', 'from')
+    files = served_files(pulled / 'from')
+    lost = '/objects/' + max((d for d in objects(pulled / 'from')), key=lambda d: len(files[f'/objects/{d[:2]}/{d[2:]}']))
+    lost = lost[:11] + '/' + lost[11:]
+    with Faults(files) as server:
+        server.add(lost, 'status', 404)
+        assert 'is not there' in cairn(pulled, 'fetch', 'x/a:1', '--from', server.url, '--store', 'to', status=1)
+        assert names_of(pulled / 'to') == {}
+        cairn(pulled, 'fsck', '-q', '--store', 'to')
+        came = set(objects(pulled / 'to'))
+        server.rules.clear()
+        server.log.clear()
+        cairn(pulled, 'fetch', 'x/a:1', '--from', server.url, '--store', 'to')
+        asked = {a.path[9:].replace('/', '') for a in server.log if a.path.startswith('/objects')}
+    assert came and not (asked & came - {json.loads(cairn(pulled, 'images', '--store', 'to', '--json'))['digest']})
+    assert names_of(pulled / 'to') == names_of(pulled / 'from')
+
+
+def test_container_sealed(tmp_path):
+    """The seal is worth there what it is worth here."""
+    with tarfile.open(os.path.join(GOLDEN, 'oci', 'oci-layout.tar')) as archive:
+        archive.extractall(tmp_path / 'l')
+    cairn(tmp_path, 'pull', '-q', '--require-seal', '--store', 'from', '--name', 'x/a:1', 'oci:l:inline-sealed')
+    for how in ('copy', 'fetch'):
+        assert json.loads(bring(tmp_path, how, how, '--json'))['sealed'] is True
+        assert names_of(tmp_path / how) == names_of(tmp_path / 'from')
+        cairn(tmp_path, 'fsck', '-q', '--store', how)
+    cairn(tmp_path, 'store', 'init', '--alg', 'sha512', 'wide')
+    assert json.loads(bring(tmp_path, 'copy', 'wide', '--json'))['sealed'] is False
+
+
+# --- streams that were made to deceive, or by another tool ----------------------------------------
+
+TYPES = {'layer': b'ocilayer', 'config': b'ociconfg', 'manifest': b'ocimanif', 'blob': b'oci_blob'}
+
+
+def zstd(data):
+    return subprocess.run(['zstd', '-q', '-c'], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+def unpack(data):
+    """A split stream: its kind, its names, its objects, its body, and how long it says that it is."""
+    at = struct.unpack_from('<10Q', data, 32)
+    body, names = (subprocess.run(['zstd', '-q', '-d', '-c'], input=data[at[i]:at[i + 1]], stdout=subprocess.PIPE,
+                                  check=True).stdout for i in (4, 6))
+    ids = [[data[i:i + 32].hex() for i in range(at[2 * t], at[2 * t + 1], 32)] for t in (0, 1)]
+    table = [record.split(':', 1) for record in names.decode().split('\0')[:-1]]
+    return {'kind': data[96:104], 'names': {name: ids[0][int(i)] for i, name in table}, 'objects': ids[1], 'body': body,
+            'size': at[9]}
+
+
+def pack(s, old=False):
+    refs = list(dict.fromkeys(s['names'].values()))
+    names = zstd(b''.join(f'{refs.index(i)}:{n}\0'.encode() for n, i in sorted(s['names'].items())))
+    body, at, parts = zstd(s['body']), 112, []
+    for part in (bytes.fromhex(''.join(refs)), bytes.fromhex(''.join(s['objects'])), names, body):
+        parts.append((at, at + len(part)))
+        at += len(part)
+    if old:
+        head = struct.pack('<QQH11sBBB', 32, 112, 0, b'SplitStream', 0, 1, 12)
+    else:
+        head = struct.pack('<11sBHBBQQ', b'SplitStream', 0, 0, 1, 12, 32, 112)
+    return head + struct.pack('<8Q', *parts[0], *parts[1], *parts[3], *parts[2]) + s['kind'] + struct.pack(
+        '<Q', s['size']) + bytes.fromhex(''.join(refs)) + bytes.fromhex(''.join(s['objects'])) + names + body
+
+
+def put(store, data):
+    """An object into the store; its digest."""
+    digest = refimage.fsverity(data)
+    path = store / 'objects' / digest[:2] / digest[2:]
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        path.write_bytes(data)
+    return digest
+
+
+def change(store, entry, how, old=False):
+    """Changes the stream with the entry, and those that name it; the entry of the manifest leads to what came of it."""
+    def stream(path):
+        digest = os.readlink(path)[11:].replace('/', '')
+        return digest, unpack(objects(store)[digest].read_bytes())
+
+    def point(path, digest):
+        path.unlink()
+        path.symlink_to(f'../objects/{digest[:2]}/{digest[2:]}')
+
+    path = next((store / 'streams').glob(entry))
+    was, s = stream(path)
+    how(s)
+    point(path, put(store, pack(s, old)))
+    becomes = {was: stream_id(path)}
+    for kind in ('oci-config-*', 'oci-manifest-*'):
+        above = next((store / 'streams').glob(kind))
+        was, s = stream(above) if above != path else (None, None)
+        if was and becomes.keys() & set(s['names'].values()):
+            s['names'] = {n: becomes.get(i, i) for n, i in s['names'].items()}
+            point(above, put(store, pack(s, old)))
+            becomes[was] = stream_id(above)
+
+
+def stream_id(path):
+    return os.readlink(path)[11:].replace('/', '')
+
+
+def padding(s):
+    """Other bytes behind a content, which mean nothing: another tar of the same files."""
+    s['body'] = s['body'][:-1] + bytes([s['body'][-1] ^ 1])
+
+
+def endless(s):
+    s['size'] = 1 << 62
+
+
+def too_many(s):
+    s['body'] = s['body'] + struct.pack('<q', 0) * 5000
+
+
+def nameless(s):
+    s['names'] = {n: i for n, i in s['names'].items() if not n.startswith('config:')}
+
+
+def no_layer(s):
+    s['names'] = {n: i for n, i in s['names'].items() if not n.startswith('sha256:')}
+
+
+def other_blob(s):
+    s['objects'] = [put(other_blob.store, b'x' * s['size'])]
+
+
+def itself(s):
+    s['kind'] = TYPES['config']
+
+
+DECEIVED = [('copy', 'oci-layer-*', padding, 3, 'layer [012]: the layer has diff_id'),
+            ('fetch', 'oci-layer-*', padding, 3, 'layer [012]: the layer has diff_id'),
+            ('copy', 'oci-layer-*', endless, 1, 'layer [012]: split stream: 4294967296 GiB, at most 512 are accepted'),
+            ('fetch', 'oci-layer-*', too_many, 1, 'layer [012]: split stream: an object where no file'),
+            ('copy', 'oci-layer-*', itself, 1, 'layer [012]: split stream: of another type than its name says'),
+            ('fetch', 'oci-config-*', endless, 1, 'config: split stream: 4294967296 GiB, at most 512'),
+            ('copy', 'oci-manifest-*', nameless, 1, "config: the manifest's stream does not name sha256:"),
+            ('fetch', 'oci-blob-*', other_blob, 3, 'layer [012]: its blob has digest')]
+
+
+@pytest.mark.parametrize('how, entry, deceit, status, words', DECEIVED, ids=lambda v: getattr(v, '__name__', None))
+def test_deceived(pulled, how, entry, deceit, status, words):
+    other_blob.store = pulled / 'from'
+    change(pulled / 'from', entry, deceit)
+    said = bring(pulled, how, status=status)
+    assert re.search(f'^cairn: {how}: .*container image x/a:1: {words}', said) and said.count('\n') == 1
+    assert names_of(pulled / 'to') == {}
+    cairn(pulled, 'fsck', '-q', '--store', 'to')
+
+
+@pytest.mark.parametrize('how', ['copy', 'fetch'])
+def test_made_by_another_tool(pulled, how):
+    """Streams with the older header, and a name that only the container image has; layers that only the config names."""
+    (pulled / 'from' / 'images' / 'refs' / 'x' / 'a:1').unlink()
+    shutil.rmtree(pulled / 'from' / 'cairn')
+    change(pulled / 'from', 'oci-layer-*', lambda s: None, old=True)
+    change(pulled / 'from', 'oci-manifest-*', no_layer)
+    image = next(iter(json.loads(line)['digest'] for line in cairn(pulled, 'images', '--store', 'from', '--json').splitlines()))
+    change(pulled / 'from', 'oci-config-*', lambda s: s['names'].update({'composefs.image.boot.v1': image}), old=True)
+    assert cairn(pulled, 'ls', '--store', 'from', 'x/a:1')
+    done = json.loads(bring(pulled, how, 'to', '--json'))
+    assert (done['name'], done['digest'], done['layers']) == ('x/a:1', image, 3)
+    cairn(pulled, 'fsck', '-q', '--store', 'to')
+    assert json.loads(cairn(pulled, 'gc', '-q', '--json', '--store', 'to'))['removed'] == 0
+    out = json.loads(cairn(pulled, 'oci', 'export', '-q', '--json', '--store', 'to', 'x/a:1', 'oci:out:b'))
+    assert (out['kept'], out['changed']) == (3, False)
