@@ -24,6 +24,7 @@
 
 #include <cairn/store.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "store/early.h"
 #include "store/meta.h"
@@ -199,6 +200,19 @@ int store_find_object(const struct cairn_store *s, const char *object_path,
 int store_read_object(const struct cairn_store *s, const char *object_path,
 		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
 		      struct cairn_error *err);
+
+/* Whether the file system of @s has room for contents of @bytes more. @source: on the file system that they
+ * come from, whose blocks they may share; -1: from elsewhere. Returns 0, also where that cannot be told, or
+ * -ENOSPC with words. */
+int store_room(const struct cairn_store *s, int source, uint64_t bytes, struct cairn_error *err);
+
+/* The same for files of the sizes @sizes, uint64_t in any order, which is changed: two of one size count once,
+ * those of an object's size do not, for they may be the same content. */
+int store_room_for_sizes(const struct cairn_store *s, int source, struct buf *sizes,
+			 struct cairn_error *err);
+
+/* Whether all that @source's file system has would have room in @s, or nothing can be told. */
+bool store_room_is_sure(const struct cairn_store *s, int source);
 
 /* The file @name of the store's own folder that this user has written, whole. @max: bytes. *@ret: freed
  * with free(). Returns 0; -ENOENT; -EPERM: somebody else could have written it; -EFBIG; or another
