@@ -44,7 +44,7 @@ static void report(const struct args *a, const char *image, const char *name,
 		     "one",
 		     image);
 	else if (r->container == CAIRN_CONTAINER_UNSUPPORTED)
-		talk("%s: only the image: what has its name is no container image with layers",
+		talk("%s: only the image: what has its name is no container image whose layers are had",
 		     image);
 	if (!a->verbose && (a->quiet || a->json || !isatty(STDERR_FILENO)))
 		return;

@@ -138,7 +138,8 @@ const struct command cmd_oci_inspect = {
 struct shared {
 	bool asked;
 	struct layer_users {
-		bool stored;
+		bool stored;   /* under its diff_id */
+		bool by_table; /* by its table of contents alone */
 		const char **tags;
 		size_t nr;
 	} layers[LAYERS_MAX];
@@ -189,6 +190,8 @@ static int find_shared(const struct args *a, const struct cairn_oci *oci, struct
 	if (status != EXIT_DONE)
 		return status;
 	ret->asked = true;
+	for (size_t i = 0; i < LAYERS_MAX; i++)
+		ret->layers[i].by_table = cairn_oci_layer_by_table(oci, store, i) == 1;
 	r = cairn_oci_shared(oci, store, add_user, ret, &err);
 	return r < 0 ? talk_error(r, &err, place) : EXIT_DONE;
 }
@@ -197,7 +200,7 @@ static void layer_row(size_t i, const struct cairn_oci_layer *l, const struct sh
 {
 	static const char *const keys[] = {"layer",       "digest",     "size",    "media_type",
 					   "compression", "created_by", "diff_id", "stored",
-					   "shared",      NULL};
+					   "by_table",    "shared",     NULL};
 	const struct layer_users *u = &shared->layers[MIN(i, LAYERS_MAX - 1u)];
 	const struct cell cells[] = {
 		cell_number(i),
@@ -208,13 +211,17 @@ static void layer_row(size_t i, const struct cairn_oci_layer *l, const struct sh
 		cell_name(l->created_by),
 		cell_word(l->diff_id),
 		shared->asked ? cell_bool(u->stored) : cell_none(),
+		shared->asked ? cell_bool(u->by_table) : cell_none(),
 		shared->asked ? cell_names(u->tags, u->nr) : cell_none(),
 	};
 
 	out_row(keys,
-		!u->stored ? "{layer:3} {digest} {diff_id} {compression} {size}\n"
-		: u->nr    ? "{layer:3} {digest} {diff_id} {compression} {size}, stored: {shared}\n"
-			   : "{layer:3} {digest} {diff_id} {compression} {size}, stored\n",
+		u->by_table && !u->stored
+			? "{layer:3} {digest} {diff_id} {compression} {size}, stored by its table of "
+			  "contents, diff_id not computed\n"
+		: !u->stored ? "{layer:3} {digest} {diff_id} {compression} {size}\n"
+		: u->nr ? "{layer:3} {digest} {diff_id} {compression} {size}, stored: {shared}\n"
+			: "{layer:3} {digest} {diff_id} {compression} {size}, stored\n",
 		cells);
 }
 

@@ -15,7 +15,7 @@ struct args {
 	struct registry_args registry;
 	const char *platform, *name, *store, *digest;
 	struct opt_list certs;
-	unsigned int profile, xattrs, format, jobs;
+	unsigned int profile, xattrs, format, jobs, partial;
 	bool all_platforms, keep_blobs, require_seal, json, quiet, verbose;
 };
 
@@ -26,6 +26,8 @@ static const struct opt opts[] = {
 	OPT_BOOL(struct args, all_platforms, 'a', "all-platforms", 1, "images for all machines"),
 	OPT_BOOL(struct args, keep_blobs, 'k', "keep-blobs", 1,
 		 "keep the layers also as they come"),
+	OPT_CHOICE(struct args, partial, 0, "partial", "WAY", "verified|table|none",
+		   "layers of which only what is missing is fetched (default: verified)"),
 	OPT_TEXT(struct args, digest, 'd', "digest", "DIGEST",
 		 "the digest that the image must have"),
 	OPT_BOOL(struct args, require_seal, 0, "require-seal", 1,
@@ -44,6 +46,19 @@ static const struct opt opts[] = {
 	OPT_JSON(struct args, json),
 	OPT_END,
 };
+
+/* The choices are those of the library, in its order, and 0 is none. */
+static int partial_of(const struct args *a)
+{
+	return a->partial ? (int)a->partial - 1 : CAIRN_PARTIAL_VERIFIED;
+}
+
+static void tell_whole(void *arg, size_t layer, const char *why)
+{
+	const char *name = (const char *)arg;
+
+	talk("%s: layer %zu was fetched whole: %s", name, layer, why);
+}
 
 /* Who asked for a seal must not believe more than is true. */
 static void tell_kernel(const char *name, int kernel)
@@ -77,6 +92,7 @@ static void report(const struct args *a, const struct cairn_oci_info *info, cons
 					   "seconds",
 					   "duplicates",
 					   "order_sensitive",
+					   "table_layers",
 					   "sealed",
 					   "kernel_signature",
 					   NULL};
@@ -100,11 +116,16 @@ static void report(const struct args *a, const struct cairn_oci_info *info, cons
 		cell_seconds(seconds),
 		cell_number(r->duplicates),
 		cell_number(r->order_sensitive),
+		cell_number(r->table_layers),
 		cell_bool(r->sealed),
 		kernel[r->kernel] ? cell_word(kernel[r->kernel]) : cell_none(),
 	};
 
 	out_row(keys, "{digest}\n", cells);
+	if (r->table_layers && !a->quiet)
+		talk("%s: %zu of %zu layers are what their tables of contents say; their diff_ids were "
+		     "not computed",
+		     name, r->table_layers, r->layers);
 	if (a->verbose || (!a->quiet && !a->json && isatty(STDERR_FILENO)))
 		out_text(&out_talk, keys,
 			 "{name}: {platform} {format} {alg}; fetched {fetched}, {known_layers} of "
@@ -130,6 +151,9 @@ static int pull_one(const struct args *a, const char *reference, const char *pla
 		.require_seal = a->require_seal,
 		.certs = a->certs.text,
 		.nr_certs = a->certs.nr,
+		.partial = partial_of(a),
+		.whole = a->quiet ? NULL : tell_whole,
+		.whole_arg = (void *)(uintptr_t)name,
 		.progress = board_tick,
 	};
 	struct cairn_oci *oci cleanup_oci = NULL;
@@ -261,6 +285,9 @@ static int run(const struct command *self, int argc, char **argv)
 	if (a.all_platforms && (a.platform || a.digest))
 		return talk_usage("--all-platforms and %s exclude each other",
 				  a.platform ? "--platform" : "--digest");
+	if (partial_of(&a) == CAIRN_PARTIAL_TABLE && (a.require_seal || a.certs.nr))
+		return talk_usage("--partial=table and %s exclude each other",
+				  a.require_seal ? "--require-seal" : "--seal-cert");
 	place = store_place(a.store);
 	if (!place)
 		return EXIT_FAILED;

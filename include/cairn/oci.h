@@ -98,7 +98,11 @@ struct cairn_oci_layer {
 /* Layer @i, from the base at 0 on. Returns 0 or -EINVAL. */
 CAIRN_API int cairn_oci_layer(const struct cairn_oci *oci, size_t i, struct cairn_oci_layer *ret);
 
-/* Which layers @store has: calls @fn with the number of each that it has, @tag NULL, and again with the tag of
+/* Whether @store has layer @i by its table of contents alone (CAIRN_PARTIAL_TABLE). Returns 1, 0 or -EINVAL. */
+CAIRN_API int cairn_oci_layer_by_table(const struct cairn_oci *oci, const struct cairn_store *store,
+				       size_t i);
+
+/* Which layers @store has, by the diff_id that was computed: calls @fn with the number of each that it has, @tag NULL, and again with the tag of
  * each image in the store that has the same one. Returns 0, what @fn returned below 0, or a negative errno. */
 CAIRN_API int cairn_oci_shared(const struct cairn_oci *oci, const struct cairn_store *store,
 			       int (*fn)(void *arg, size_t layer, const char *tag), void *arg,
@@ -141,6 +145,14 @@ struct cairn_pull_layer {
  * the pull, which then fails with -ECANCELED. */
 typedef int (*cairn_pull_progress_fn)(void *arg, const struct cairn_pull_layer *layers, size_t nr);
 
+/* Which layers may be put together of what the store has and what is missing, where a table of contents tells what that is. */
+enum cairn_partial {
+	CAIRN_PARTIAL_VERIFIED =
+		0, /* those whose diff_id can be computed even so: zstd:chunked with tar-split */
+	CAIRN_PARTIAL_TABLE, /* and those whose table the manifest pins: the table vouches for them instead of the diff_id */
+	CAIRN_PARTIAL_NONE, /* none: all layers are fetched whole */
+};
+
 struct cairn_pull_options {
 	enum cairn_profile profile;
 	enum cairn_xattr_mode xattrs;
@@ -150,6 +162,11 @@ struct cairn_pull_options {
 	int require_seal; /* the image must be sealed (cairn_oci_verify()), else it gets no name */
 	const char *const *certs; /* PEM files: and the seal be signed by one of these */
 	size_t nr_certs;
+	int partial; /* enum cairn_partial; with a seal that is required not TABLE */
+	/* Told of each layer that was fetched whole although partial is TABLE, because it has no table that could be used, and
+	 * why. May be NULL. */
+	void (*whole)(void *arg, size_t layer, const char *why);
+	void *whole_arg;
 	const char *name; /* reference in the store for the image, and its tag; NULL: none */
 	const struct cairn_digest *expected; /* that the image must have; NULL: any */
 	cairn_pull_progress_fn progress;     /* may be NULL */
@@ -167,7 +184,8 @@ enum cairn_kernel_seal {
 
 struct cairn_pull_result {
 	struct cairn_image_result image;
-	size_t layers, known_layers;          /* of them those that were not fetched */
+	size_t layers, known_layers; /* of them those that were not fetched */
+	size_t table_layers; /* of which a table of contents vouches for what they are, and no diff_id was computed */
 	uint64_t fetched_bytes, known_bytes;  /* of blobs */
 	uint64_t new_objects, new_bytes;      /* that the store lacked */
 	uint64_t duplicates, order_sensitive; /* as struct cairn_layer_stats, over all layers */

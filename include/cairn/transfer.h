@@ -33,7 +33,7 @@ enum cairn_container_state {
 	CAIRN_CONTAINER_NONE = 0,    /* there is none */
 	CAIRN_CONTAINER_BROUGHT,     /* it is here, under the name */
 	CAIRN_CONTAINER_OTHER,       /* left there: its layers make another image than this */
-	CAIRN_CONTAINER_UNSUPPORTED, /* left there: of a kind that has no layers */
+	CAIRN_CONTAINER_UNSUPPORTED, /* left there: of a kind that has no layers, or of whose layers one is only what its table of contents says */
 };
 
 struct cairn_transfer_result {

@@ -152,6 +152,20 @@ int cairn_oci_layer(const struct cairn_oci *oci, size_t i, struct cairn_oci_laye
 
 /* --- listing --------------------------------------------------------------------------------- */
 
+int cairn_oci_layer_by_table(const struct cairn_oci *oci, const struct cairn_store *store, size_t i)
+{
+	const struct oci_document *m = oci->image->manifest;
+	char key[TOC_KEY_MAX], name[LAYER_NAME_MAX];
+	struct cairn_digest id;
+
+	if (i >= m->nr_parts)
+		return -EINVAL;
+	if (!toc_key_of(&m->parts[i], key))
+		return 0;
+	layer_stream_name(key, name);
+	return store_entry(store, STORE_STREAMS, name, &id, NULL) == 0;
+}
+
 int cairn_oci_shared(const struct cairn_oci *oci, const struct cairn_store *store,
 		     int (*fn)(void *arg, size_t layer, const char *tag), void *arg,
 		     struct cairn_error *err)

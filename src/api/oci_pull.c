@@ -23,6 +23,7 @@ int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, unsi
 		.jobs = o->jobs,
 		.again = again,
 		.keep_blobs = o->keep_blobs,
+		.partial = (enum cairn_partial)o->partial,
 		.names = names,
 		.progress = o->progress,
 		.progress_arg = o->progress_arg,
@@ -31,6 +32,14 @@ int oci_read_layers(const struct cairn_oci *oci, struct cairn_store *store, unsi
 	if (o->profile != CAIRN_PROFILE_COMPOSEFS && o->profile != CAIRN_PROFILE_RUNTIME)
 		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE, "no such profile: %d",
 				 (int)o->profile);
+	if (o->partial < CAIRN_PARTIAL_VERIFIED || o->partial > CAIRN_PARTIAL_NONE)
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 "no such way of partial pulls: %d", o->partial);
+	if (o->partial == CAIRN_PARTIAL_TABLE && (o->require_seal || o->nr_certs))
+		return error_set(
+			err, -EINVAL, CAIRN_ERROR_USAGE,
+			"a seal is about layers that have their diff_id, so that no table of "
+			"contents may vouch for one");
 	if (!m->is_image)
 		return error_set(err, -ENOTSUP, CAIRN_ERROR_UNSUPPORTED,
 				 "not a container image but an artifact of type %.100s",
@@ -61,6 +70,7 @@ static void count(const struct pull *p, struct cairn_pull_result *ret)
 		ret->known_layers += l->known || l->same_as != i;
 		if (l->known || l->same_as != i)
 			ret->known_bytes += p->image->manifest->parts[i].size;
+		ret->table_layers += *p->layers[l->same_as].toc != 0;
 		ret->fetched_bytes += l->fetched;
 		ret->known_bytes += l->saved;
 		ret->new_objects += l->new_objects;
@@ -190,6 +200,14 @@ static int add_all(const struct cairn_oci *oci, struct cairn_store *store, const
 			      sealed.stream.alg ? &sealed.stream : NULL, o->name, names, err);
 }
 
+static void tell_whole(const struct pull *p, const struct cairn_pull_options *o)
+{
+	for (size_t i = 0; o->whole && i < p->nr_layers; i++) {
+		if (p->layers[i].whole)
+			o->whole(o->whole_arg, i, p->layers[i].whole);
+	}
+}
+
 /* Once with what the store knows, and once more without, if what it knows is not complete. */
 static int pull(const struct cairn_oci *oci, struct cairn_store *store,
 		const struct cairn_pull_options *o, bool again, struct cairn_pull_result *ret,
@@ -208,7 +226,11 @@ static int pull(const struct cairn_oci *oci, struct cairn_store *store,
 	if (r == 0)
 		r = add_all(oci, store, &p, o, all, ret, err);
 	if (r == 0)
-		return names_batch_commit(all, err);
+		r = names_batch_commit(all, err);
+	if (r == 0)
+		tell_whole(&p, o);
+	if (r == 0)
+		return 0;
 	/* What is complete stays. */
 	(void)names_batch_commit(layers, NULL);
 	return r;

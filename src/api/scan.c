@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "scan/cache.h"
+#include "scan/sizes.h"
 #include "store/store.h"
 
 #define SCAN_FLAGS                                                                                 \
@@ -15,6 +16,21 @@ _Static_assert(STORE_PARENTS_MAX + STORE_FDS_MAX <= SCAN_SINK_FDS_MAX, "they are
 
 DEFINE_CLEANUP(struct tree *, tree, tree_free)
 DEFINE_CLEANUP(struct scan_cache *, scan_cache, scan_cache_free)
+
+/* Refuses, before anything is written, what certainly has no room. Only a file system that is nearly full costs a walk
+ * for it; where a cache tells that the directory was stored before, little is new. */
+static int check_room(int dirfd, const char *path, const struct cairn_scan_options *options,
+		      const struct scan_cache *cache, struct cairn_error *err)
+{
+	cleanup_fd int fd = openat(dirfd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct buf sizes cleanup_buf = BUF_INIT(SIZE_MAX / 2);
+	const bool one = options->flags & CAIRN_SCAN_ONE_FILE_SYSTEM;
+
+	if (fd < 0 || (cache && scan_cache_knows(cache)) ||
+	    store_room_is_sure(options->store, fd) || scan_sizes(dirfd, path, one, &sizes) < 0)
+		return 0; /* what is wrong the scan tells */
+	return store_room_for_sizes(options->store, fd, &sizes, err);
+}
 
 /* What the store keeps of earlier scans of the directory. No failure is one of the scan's. */
 static struct scan_cache *open_cache(int dirfd, const char *path,
@@ -74,7 +90,7 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 		.dirfd = store->objects,
 		.empty = store->empty,
 		.has = store_has,
-		.put = store_put,
+		.put = store_put_used,
 		.begin = store_pending,
 		.commit = store_commit,
 		.stamp = store_stamp,
@@ -83,6 +99,9 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 		.nr_fds = store->nr_parents + store_fds(store, fds + store->nr_parents),
 	};
 	cache = open_cache(dirfd, path, options, name);
+	r = check_room(dirfd, path, options, cache, err);
+	if (r < 0)
+		return r;
 	r = scan_directory(dirfd, path, options, &sink, cache, &t, res, err);
 	if (r == -ESTALE) {
 		/* A collection came between. */

@@ -39,6 +39,23 @@ static int begin(struct cairn_store *to, enum cairn_alg alg, struct cairn_error 
 
 /* --- objects --------------------------------------------------------------------------------- */
 
+/* By the other algorithm it is not known what is here already, only what cannot be. */
+static int check_room(const struct transfer *t, const struct wants *w, struct cairn_error *err)
+{
+	struct buf sizes cleanup_buf = BUF_INIT(SIZE_MAX / 2);
+	const int source = t->from ? t->from->dirfd : -1;
+
+	if (t->options->link)
+		return 0; /* shared files need none */
+	if (t->alg == t->to->alg)
+		return store_room(t->to, source, w->bytes, err);
+	for (size_t i = 0; i < w->nr; i++)
+		if (w->want[i].size != WANT_SIZE_UNKNOWN &&
+		    buf_put(&sizes, &w->want[i].size, sizeof(w->want[i].size)) < 0)
+			return error_errno(err, -ENOMEM, "bring the image");
+	return store_room_for_sizes(t->to, source, &sizes, err);
+}
+
 int transfer_bring(struct transfer *t, struct wants *w, uint8_t **ret_digests,
 		   struct cairn_error *err)
 {
@@ -51,9 +68,8 @@ int transfer_bring(struct transfer *t, struct wants *w, uint8_t **ret_digests,
 		if (!digests)
 			return error_errno(err, -ENOMEM, "bring the image");
 	}
-	/* Shared files need no room. */
-	if (!r && !t->options->link)
-		r = transfer_room(t->to, w->bytes, err);
+	if (!r)
+		r = check_room(t, w, err);
 	if (!r)
 		r = t->from ? transfer_copy(t->to, t->from, w, t->options, digests, &t->result, err)
 			    : fetch_objects(t->fetch, w, digests, &t->result, err);

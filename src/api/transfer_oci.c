@@ -200,13 +200,16 @@ void container_free(struct container *c)
 	free(c);
 }
 
-/* Whether all that the manifest names are layers. */
-static bool has_layers(const struct oci_document *m)
+/* Whether all that the manifest names are layers, and none is what only its table of contents says. */
+static bool has_layers(const struct container *c)
 {
+	const struct oci_document *m = c->image->manifest;
 	bool layers = m->is_image && m->nr_parts && m->nr_parts <= LAYERS_MAX;
+	char key[TOC_KEY_MAX];
 
 	for (size_t i = 0; layers && i < m->nr_parts; i++)
-		layers = oci_kind_of(m->parts[i].media_type) == OCI_KIND_LAYER;
+		layers = oci_kind_of(m->parts[i].media_type) == OCI_KIND_LAYER &&
+			 !(toc_key_of(&m->parts[i], key) && find_name(&c->manifest, key));
 	return layers;
 }
 
@@ -228,7 +231,7 @@ int container_open(struct transfer *t, const struct cairn_digest *stream, const 
 	if (r < 0)
 		return r;
 	c->digest = NULL; /* the caller's */
-	if (!has_layers(c->image->manifest)) {
+	if (!has_layers(c)) {
 		t->result.container = CAIRN_CONTAINER_UNSUPPORTED;
 		return 0;
 	}
@@ -570,7 +573,7 @@ static int name_layers(struct container *c, struct names_batch *names, struct ca
 
 	for (size_t i = 0; i < c->pull.nr_layers && !r; i++) {
 		const struct pull_layer *l = &c->pull.layers[i];
-		char name[OCI_DIGEST_MAX + 16];
+		char name[LAYER_NAME_MAX];
 
 		if (l->same_as == i && !l->known) {
 			layer_stream_name(c->image->config->diff_ids[i], name);

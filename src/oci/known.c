@@ -9,6 +9,7 @@
 #include "store/names.h"
 
 #define FILE_NAME "layers"
+#define KEY_MAX   LAYER_NAME_MAX
 
 struct known_layers {
 	struct cairn_store *store;
@@ -42,23 +43,23 @@ void known_layers_free(struct known_layers *k)
 	free(k);
 }
 
-static size_t line_of(char line[OCI_DIGEST_MAX + CAIRN_DIGEST_HEX_MAX + 2], const char *diff_id,
+static size_t line_of(char line[KEY_MAX + CAIRN_DIGEST_HEX_MAX + 2], const char *key,
 		      const struct cairn_digest *stream)
 {
-	size_t len = strlen(diff_id);
+	size_t len = strlen(key);
 
-	memcpy(line, diff_id, len);
+	memcpy(line, key, len);
 	line[len++] = ' ';
 	len += cairn_digest_to_hex(stream, line + len);
 	line[len++] = '\n';
 	return len;
 }
 
-static bool is_known(const struct known_layers *k, const char *diff_id,
+static bool is_known(const struct known_layers *k, const char *key,
 		     const struct cairn_digest *stream)
 {
-	char line[OCI_DIGEST_MAX + CAIRN_DIGEST_HEX_MAX + 2];
-	size_t len = line_of(line, diff_id, stream);
+	char line[KEY_MAX + CAIRN_DIGEST_HEX_MAX + 2];
+	size_t len = line_of(line, key, stream);
 
 	for (size_t at = 0; at + len <= k->text.len;) {
 		const char *end = (const char *)memchr(k->text.data + at, '\n', k->text.len - at);
@@ -72,14 +73,13 @@ static bool is_known(const struct known_layers *k, const char *diff_id,
 	return false;
 }
 
-void known_layers_add(struct known_layers *k, const char *diff_id,
-		      const struct cairn_digest *stream)
+void known_layers_add(struct known_layers *k, const char *key, const struct cairn_digest *stream)
 {
-	char line[OCI_DIGEST_MAX + CAIRN_DIGEST_HEX_MAX + 2];
+	char line[KEY_MAX + CAIRN_DIGEST_HEX_MAX + 2];
 
-	if (is_known(k, diff_id, stream))
+	if (is_known(k, key, stream))
 		return;
-	k->changed |= buf_put(&k->text, line, line_of(line, diff_id, stream)) == 0;
+	k->changed |= buf_put(&k->text, line, line_of(line, key, stream)) == 0;
 }
 
 void known_layers_save(struct known_layers *k)
@@ -96,13 +96,13 @@ static int drop(void *arg, const void *data, size_t size, struct cairn_error *er
 	return 0;
 }
 
-int known_layer_open(struct known_layers *k, const char *diff_id, struct cairn_digest *ret,
-		     struct cairn_error *err)
+/* The split stream of the layer with that name. Returns a descriptor or -ENOENT. */
+static int open_stream(struct known_layers *k, const char *key, struct cairn_digest *ret)
 {
-	char name[OCI_DIGEST_MAX + 16], path[OBJECT_PATH_MAX];
+	char name[LAYER_NAME_MAX], path[OBJECT_PATH_MAX];
 	int fd cleanup_fd = -1, r;
 
-	layer_stream_name(diff_id, name);
+	layer_stream_name(key, name);
 	r = store_entry(k->store, STORE_STREAMS, name, ret, NULL);
 	if (r < 0)
 		return -ENOENT;
@@ -111,6 +111,23 @@ int known_layer_open(struct known_layers *k, const char *diff_id, struct cairn_d
 	/* A collection that has already found it useless may be under way. */
 	if (fd < 0 || store_use_stream(k->store, ret, NULL) < 0)
 		return -ENOENT;
+	return take_fd(&fd);
+}
+
+int known_table_open(struct known_layers *k, const char *key, struct cairn_digest *ret)
+{
+	int fd cleanup_fd = open_stream(k, key, ret);
+
+	return fd >= 0 && is_known(k, key, ret) ? take_fd(&fd) : -ENOENT;
+}
+
+int known_layer_open(struct known_layers *k, const char *diff_id, struct cairn_digest *ret,
+		     struct cairn_error *err)
+{
+	int fd cleanup_fd = open_stream(k, diff_id, ret), r;
+
+	if (fd < 0)
+		return fd;
 	if (!is_known(k, diff_id, ret)) {
 		/* By another tool, which believes what a config claims; or long ago. */
 		r = layer_export(k->store, fd, diff_id, drop, NULL, err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
  * Which layers of a store were verified here: lines "DIFF_ID STREAM" in the file `layers` of the store's own
- * folder. It is a cache: what is not in it is read and hashed, and then is.
+ * folder. It is a cache: what is not in it is read and hashed, and then is. In place of the diff_id may be what else
+ * vouches for a layer.
  */
 #ifndef OCI_KNOWN_H
 #define OCI_KNOWN_H
@@ -22,9 +23,11 @@ void known_layers_free(struct known_layers *k);
 int known_layer_open(struct known_layers *k, const char *diff_id, struct cairn_digest *ret,
 		     struct cairn_error *err);
 
-/* Notes that @stream was verified. */
-void known_layers_add(struct known_layers *k, const char *diff_id,
-		      const struct cairn_digest *stream);
+/* Likewise for a layer that only its table of contents vouches for, by toc_key_of(): only what was noted here counts. */
+int known_table_open(struct known_layers *k, const char *key, struct cairn_digest *ret);
+
+/* Notes that @stream was verified, or that a table vouches for it. */
+void known_layers_add(struct known_layers *k, const char *key, const struct cairn_digest *stream);
 
 /* Writes what was added; failing costs only time later. */
 void known_layers_save(struct known_layers *k);

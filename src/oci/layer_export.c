@@ -7,9 +7,11 @@
 #include "oci/layer_import.h"
 #include "store/splitstream.h"
 
-void layer_stream_name(const char *diff_id, char out[OCI_DIGEST_MAX + 16])
+void layer_stream_name(const char *key, char out[LAYER_NAME_MAX])
 {
-	(void)snprintf(out, OCI_DIGEST_MAX + 16, LAYER_STREAM_PREFIX "%s", diff_id);
+	const bool by_table = !strncmp(key, "toc:", 4);
+
+	(void)snprintf(out, LAYER_NAME_MAX, "%s%s", by_table ? "oci-" : LAYER_STREAM_PREFIX, key);
 }
 
 static int open_layer(int fd, enum cairn_alg alg, struct splitstream **ret, struct cairn_error *err)

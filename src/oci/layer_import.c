@@ -100,7 +100,7 @@ static int take_plain(struct layer_import *im, const void *data, size_t size,
 	size_t passed = (size_t)MIN((uint64_t)size, im->passing);
 
 	im->size += size;
-	if (oci_hash_update(&im->hash, data, size) < 0)
+	if (!im->options.unhashed && oci_hash_update(&im->hash, data, size) < 0)
 		return out_of_memory(err);
 	im->passing -= passed;
 	return tar_reader_feed(im->reader, (const char *)data + passed, size - passed, err);
@@ -259,7 +259,10 @@ int layer_import_known(struct layer_import *im, uint64_t size, const struct cair
 	r = parcels_known(im->parcels, &im->content, id, err);
 	if (r == 0)
 		r = tar_reader_skip(im->reader, size, err);
-	im->passing = size;
+	if (im->options.unhashed)
+		im->size += size;
+	else
+		im->passing = size;
 	return r < 0 ? r : 1;
 }
 
@@ -270,6 +273,8 @@ static int finish(struct layer_import *im, struct layer_import_result *result,
 
 	if (!r)
 		r = tar_reader_finish(im->reader, err);
+	if (im->options.unhashed)
+		return r ? r : parcels_finish(im->parcels, im->builder, result, err);
 	if (!r && oci_hash_final(&im->hash, result->diff_id) < 0)
 		r = out_of_memory(err);
 	if (!r && im->options.diff_id && strcmp(result->diff_id, im->options.diff_id) != 0)

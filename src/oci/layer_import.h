@@ -27,8 +27,9 @@ struct layer_import_options {
 	bool keep;                 /* the tar as a split stream; needs a store */
 	enum compression compression;
 	const char *diff_id; /* that it must have, NULL: any */
-	uint64_t limit;      /* bytes of the tar; 0: LAYER_UNPACKED_MAX */
-	bool threads;        /* decompression, reading and storing in a thread each */
+	bool unhashed; /* the tar is not the layer's: no diff_id is computed, and what is known need not be fed */
+	uint64_t limit; /* bytes of the tar; 0: LAYER_UNPACKED_MAX */
+	bool threads;   /* decompression, reading and storing in a thread each */
 	/* Told at the end, when the layer has its diff_id, of each content that layer_import_mark() was called
 	 * for: its object. May be NULL. */
 	void (*stored)(void *arg, const void *cookie, const struct cairn_digest *id);
@@ -63,7 +64,7 @@ bool layer_import_mark(struct layer_import *im, uint64_t size, const void *cooki
 
 /* Likewise: the content that is due now is in the store as object @id, and the @size bytes that are fed next are read
  * from there, verified, so that they need not be hashed for it again. Returns 1; 0: it is not due, or wants other
- * digests as well, and nothing has changed; or a negative errno. */
+ * digests as well, and nothing has changed; or a negative errno. Of what is unhashed the bytes are not fed. */
 int layer_import_known(struct layer_import *im, uint64_t size, const struct cairn_digest *id,
 		       struct cairn_error *err);
 
@@ -76,8 +77,11 @@ int layer_import_finish(struct layer_import *im, struct tree **ret, struct layer
 
 #define LAYER_STREAM_PREFIX "oci-layer-"
 
-/* The name that the split stream of a layer has in streams/: "oci-layer-sha256:…" */
-void layer_stream_name(const char *diff_id, char out[OCI_DIGEST_MAX + 16]);
+#define LAYER_NAME_MAX (OCI_DIGEST_MAX + 32)
+
+/* The name that the split stream of a layer has in streams/: "oci-layer-sha256:…" by its diff_id, "oci-toc:…" by what
+ * vouches for it without one (toc_key_of()). */
+void layer_stream_name(const char *key, char out[LAYER_NAME_MAX]);
 
 /* The tree of the layer whose split stream is open at @fd. Contents are not read. */
 int layer_load(int fd, enum cairn_profile profile, struct tree **ret,

@@ -50,7 +50,7 @@ int store_layer_users(const struct cairn_store *store, const char *const *diff_i
 {
 	struct users u = {
 		.store = store, .diff_ids = diff_ids, .nr = nr, .fn = fn, .arg = arg, .err = err};
-	char name[OCI_DIGEST_MAX + 16];
+	char name[LAYER_NAME_MAX];
 	struct cairn_digest id;
 	int r = 0;
 

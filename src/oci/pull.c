@@ -262,6 +262,21 @@ static int tell_chunked(void *arg, uint64_t fetched, uint64_t saved)
 	return tell(f->job, f->layer, CAIRN_PULL_FETCHING, fetched, saved);
 }
 
+/* What the options allow to be used of the tables of a layer. Returns 1, 0 or a negative errno. */
+static int use_table(const struct job *j, size_t i, struct toc_place *ret, enum toc_kind *ret_kind,
+		     struct cairn_error *err)
+{
+	const enum cairn_partial partial = j->options->partial;
+	int kind = toc_place_of(&j->image->manifest->parts[i], ret, err);
+
+	if (kind < 0)
+		return kind;
+	*ret_kind = (enum toc_kind)kind;
+	if (j->options->keep_blobs || partial == CAIRN_PARTIAL_NONE)
+		return 0;
+	return kind == TOC_CHUNKED || (partial == CAIRN_PARTIAL_TABLE && ret->digest);
+}
+
 /* Only what is missing, where a table of contents tells what that is. -EOPNOTSUPP: as a whole. */
 static int part_of_layer(struct job *j, size_t i, const struct layer_import_options *options,
 			 struct layer_import_result *result, struct cairn_error *err)
@@ -270,24 +285,33 @@ static int part_of_layer(struct job *j, size_t i, const struct layer_import_opti
 	struct pull_layer *l = &j->pull->layers[i];
 	struct toc_place place;
 	struct fetch f = {.job = j, .layer = i};
-	const struct chunked_pull chunked = {
+	struct chunked_pull chunked = {
 		.source = j->image->source,
 		.layer = d,
 		.place = &place,
+		.by_table = j->options->partial == CAIRN_PARTIAL_TABLE,
 		.store = j->options->store,
 		.contents = j->contents,
 		.import = options,
 		.progress = tell_chunked,
 		.progress_arg = &f,
 	};
-	int r;
+	struct chunked_result found;
+	int r = use_table(j, i, &place, &chunked.kind, err);
 
-	if (!j->contents || j->options->keep_blobs)
-		return -EOPNOTSUPP;
-	r = toc_place_of(d, &place, err);
+	if (r == 0 && chunked.by_table && !j->options->keep_blobs)
+		l->whole = "it has no table of contents that the manifest pins";
+	if (r <= 0 || !j->contents)
+		return r < 0 ? r : -EOPNOTSUPP;
+	r = chunked_pull(&chunked, &l->tree, &found, err);
+	if (r == -EOPNOTSUPP && chunked.by_table)
+		l->whole = found.whole;
 	if (r < 0)
 		return r;
-	return r == TOC_CHUNKED ? chunked_pull(&chunked, &l->tree, result, err) : -EOPNOTSUPP;
+	if (found.by_table)
+		(void)toc_key_of(d, l->toc);
+	*result = found.import;
+	return 0;
 }
 
 static int fetch_once(struct job *j, size_t i, struct cairn_error *err)
@@ -305,6 +329,7 @@ static int fetch_once(struct job *j, size_t i, struct cairn_error *err)
 	int r;
 
 	l->new_objects = l->new_bytes = 0;
+	l->whole = NULL;
 	if (j->image->source->ops->layer) {
 		r = unpacked_layer(j, i, &options, &result, err);
 	} else {
@@ -365,6 +390,12 @@ static int load_known(struct job *j, size_t i, struct cairn_error *err)
 	if (j->options->keep_blobs && !l->blob.alg)
 		return 0;
 	fd = known_layer_open(j->known, j->image->config->diff_ids[i], &l->stream, err);
+	if (fd == -ENOENT && j->options->partial == CAIRN_PARTIAL_TABLE &&
+	    !j->options->keep_blobs && toc_key_of(&j->image->manifest->parts[i], l->toc)) {
+		fd = known_table_open(j->known, l->toc, &l->stream);
+		if (fd < 0)
+			l->toc[0] = '\0';
+	}
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	r = layer_load(fd, j->options->profile, &l->tree, &l->stats, err);
@@ -388,9 +419,22 @@ static void sort_order(struct job *j)
 	}
 }
 
+/* Whether two layers are one. What a table may vouch for is not known by the diff_id that the config claims. */
+static bool is_same(const struct job *j, size_t a, size_t b)
+{
+	const struct oci_descriptor *parts = j->image->manifest->parts;
+	const char *const *diff_ids = j->image->config->diff_ids;
+	char keys[2][TOC_KEY_MAX] = {"", ""};
+
+	if (j->options->partial == CAIRN_PARTIAL_TABLE) {
+		(void)toc_key_of(&parts[a], keys[0]);
+		(void)toc_key_of(&parts[b], keys[1]);
+	}
+	return !strcmp(diff_ids[a], diff_ids[b]) && !strcmp(keys[0], keys[1]);
+}
+
 static int plan(struct job *j, struct cairn_error *err)
 {
-	const struct oci_config *config = j->image->config;
 	struct toc_place place;
 
 	for (size_t i = 0; i < j->pull->nr_layers; i++) {
@@ -406,7 +450,7 @@ static int plan(struct job *j, struct cairn_error *err)
 			return -EINVAL;
 		}
 		for (l->same_as = 0; l->same_as < i; l->same_as++) {
-			if (!strcmp(config->diff_ids[l->same_as], config->diff_ids[i]))
+			if (is_same(j, l->same_as, i))
 				break;
 		}
 		j->told[i].size = d->size;
@@ -443,6 +487,13 @@ static int check_space(const struct job *j, struct cairn_error *err)
 			 (unsigned long long)(there >> 20));
 }
 
+const char *pull_layer_key(const struct pull *p, size_t i)
+{
+	const struct pull_layer *l = &p->layers[p->layers[i].same_as];
+
+	return *l->toc ? l->toc : p->image->config->diff_ids[i];
+}
+
 /* --- names ----------------------------------------------------------------------------------- */
 
 /* Of all layers that were read now, whatever became of the others. */
@@ -458,12 +509,12 @@ static int name_layers(struct job *j, struct cairn_error *err)
 		return 0;
 	for (size_t i = 0; i < j->nr_order && r == 0; i++) {
 		const struct pull_layer *l = &j->pull->layers[j->order[i]];
-		const char *diff_id = j->image->config->diff_ids[j->order[i]];
-		char name[OCI_DIGEST_MAX + 16];
+		const char *key = pull_layer_key(j->pull, j->order[i]);
+		char name[LAYER_NAME_MAX];
 
 		if (!l->tree)
 			continue;
-		layer_stream_name(diff_id, name);
+		layer_stream_name(key, name);
 		r = names_batch_entry(j->options->names, STORE_STREAMS, name, &l->stream, err);
 		if (r == 0 && l->blob.alg) {
 			snprintf(name, sizeof(name), STORE_BLOB_PREFIX "%s",
@@ -472,7 +523,7 @@ static int name_layers(struct job *j, struct cairn_error *err)
 					      err);
 		}
 		if (r == 0)
-			known_layers_add(j->known, diff_id, &l->stream);
+			known_layers_add(j->known, key, &l->stream);
 	}
 	known_layers_save(j->known);
 	return r;
@@ -498,12 +549,12 @@ static int open_contents(struct job *j, struct cairn_error *err)
 {
 	struct cairn_store *store = j->options->store;
 	struct toc_place place;
+	enum toc_kind kind;
 
 	if (!store || store->empty)
 		return 0;
 	for (size_t i = 0; i < j->nr_order; i++) {
-		if (toc_place_of(&j->image->manifest->parts[j->order[i]], &place, NULL) ==
-		    TOC_CHUNKED)
+		if (use_table(j, j->order[i], &place, &kind, NULL) == 1)
 			return contents_open(store, &j->contents, err);
 	}
 	return 0;

@@ -5,6 +5,8 @@
  *  1. A layer is known by its diff_id, which was computed here from its bytes: never because somebody
  *     wrote it under that name. Which split streams were verified so is kept in the store's own folder; one
  *     of another tool is read and hashed once.
+ *     A layer that only its table of contents vouches for is known by that, and never by the diff_id that the
+ *     config claims.
  *  2. Layers are fetched side by side, each byte once, and never lie anywhere as a whole.
  *  3. What is complete stays: a layer gets its name when it is durable, also when another one fails, so the next
  *     attempt goes on from there. Nothing else becomes visible before all is right.
@@ -16,18 +18,22 @@
 
 #include "oci/image.h"
 #include "oci/layer_import.h"
+#include "oci/toc.h"
 #include "store/names.h"
 
 struct pull_layer {
 	struct tree *tree;          /* NULL: not read yet */
 	struct cairn_digest stream; /* its split stream in the store; alg 0: none */
 	struct cairn_digest blob;   /* the one of the blob, if that is kept; alg 0: it is not */
-	size_t same_as;             /* an earlier layer with the same diff_id; or its own number */
+	size_t same_as;             /* an earlier layer that is the same one; or its own number */
 	struct cairn_layer_stats stats;
 	uint64_t size;                   /* bytes of the tar */
 	uint64_t fetched, saved;         /* bytes that came over, and need not come over */
 	uint64_t new_objects, new_bytes; /* that the store lacked */
 	bool known;                      /* the store had it */
+	char toc[TOC_KEY_MAX]; /* what vouches for it in place of its diff_id; "": that was computed */
+	const char *
+		whole; /* why it had to be fetched whole although tables may vouch; NULL: it had not */
 };
 
 struct pull_options {
@@ -37,6 +43,7 @@ struct pull_options {
 	unsigned int jobs;         /* layers at once; 0: 1 */
 	bool again;                /* fetch also what is known */
 	bool keep_blobs;           /* and keep the blobs as they come */
+	enum cairn_partial partial;
 	struct names_batch *names; /* gets the names of what was read; NULL without a store */
 	cairn_pull_progress_fn progress;
 	void *progress_arg;
@@ -47,6 +54,9 @@ struct pull {
 	struct pull_layer *layers;
 	size_t nr_layers;
 };
+
+/* What a layer is called in the streams of config and manifest: its diff_id, or what vouches for it. */
+const char *pull_layer_key(const struct pull *p, size_t i);
 
 /* Reads all layers of @image. With a store the names of those that were read, also when something failed, are in
  * options->names, to be committed whatever becomes of the image. Returns 0 or a negative errno; -ENOSPC: they cannot fit, said before

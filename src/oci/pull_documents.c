@@ -2,6 +2,8 @@
 /*
  * Manifest and config in a store: split streams whose only part is the JSON, an object even when it is small.
  *
+ * A layer without a diff_id that was computed is named by what vouches for it, "toc:…" (oci/toc.h).
+ *
  *	oci-config-DIGEST	names: each diff_id → its layer; composefs.image, composefs.image.v1 → the image
  *	oci-manifest-DIGEST	names: config:DIGEST → the config; each diff_id → its layer; cairn.seal → its seal, if
  *				that was asked for (seal_store.c); cairn.blob:DIGEST → each blob that is kept
@@ -64,13 +66,23 @@ static const struct cairn_digest *stream_of(const struct pull *p, size_t i)
 	return &p->layers[p->layers[i].same_as].stream;
 }
 
+/* Whether a layer before has that name already: one whose bytes are the same, or else claimed to be. */
+static bool is_named(const struct pull *p, size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (!strcmp(pull_layer_key(p, k), pull_layer_key(p, i)))
+			return true;
+	}
+	return false;
+}
+
 static int name_layers(const struct pull *p, struct splitwriter *w)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < p->nr_layers && r == 0; i++) {
-		if (p->layers[i].same_as == i)
-			r = splitwriter_named(w, p->image->config->diff_ids[i], stream_of(p, i));
+		if (!is_named(p, i))
+			r = splitwriter_named(w, pull_layer_key(p, i), stream_of(p, i));
 	}
 	return r;
 }

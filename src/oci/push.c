@@ -41,14 +41,16 @@ struct push {
 
 /* --- layers ---------------------------------------------------------------------------------- */
 
-static int open_layer(const struct push *p, const char *diff_id, struct cairn_error *err)
+static int open_layer(const struct push *p, size_t i, struct cairn_error *err)
 {
-	char name[OCI_DIGEST_MAX + 16], path[OBJECT_PATH_MAX];
+	char name[LAYER_NAME_MAX], path[OBJECT_PATH_MAX];
 	struct cairn_digest id;
 	int r;
 
-	layer_stream_name(diff_id, name);
+	layer_stream_name(p->image->config->diff_ids[i], name);
 	r = store_entry(p->store, STORE_STREAMS, name, &id, err);
+	if (r == -ENOENT)
+		return store_layer_missing(p->store, &p->image->manifest->parts[i], err);
 	if (r < 0)
 		return r;
 	object_path(path, id.bytes, cairn_digest_size((enum cairn_alg)id.alg));
@@ -97,7 +99,7 @@ static int send_made(struct push *p, size_t i, struct cairn_error *err)
 	const char *diff_id = p->image->config->diff_ids[i];
 	struct pending file cleanup_pending = PENDING_INIT;
 	struct layer *l = &p->layers[i];
-	int layer cleanup_fd = open_layer(p, diff_id, err), r;
+	int layer cleanup_fd = open_layer(p, i, err), r;
 
 	if (layer < 0)
 		return layer;
@@ -121,7 +123,7 @@ static int send_plain(struct push *p, size_t i, struct cairn_error *err)
 	const struct oci_descriptor *d = &p->image->manifest->parts[i];
 	struct pending file cleanup_pending = PENDING_INIT;
 	struct filling filling = {.p = p};
-	int layer cleanup_fd = open_layer(p, d->digest, err), r;
+	int layer cleanup_fd = open_layer(p, i, err), r;
 
 	if (layer < 0)
 		return layer;

@@ -37,6 +37,10 @@ typedef int (*layer_user_fn)(void *arg, size_t i, const char *tag);
 int store_layer_users(const struct cairn_store *store, const char *const *diff_ids, size_t nr,
 		      layer_user_fn fn, void *arg, struct cairn_error *err);
 
+/* The words for a layer whose tar the store has not. Returns -ENOENT. */
+int store_layer_missing(const struct cairn_store *store, const struct oci_descriptor *layer,
+			struct cairn_error *err);
+
 /* All of the split stream with the entry @name, at most @max bytes, in place of what is in @ret. */
 int store_read_stream(const struct cairn_store *store, const char *name, size_t max,
 		      struct buf *ret, struct cairn_error *err);

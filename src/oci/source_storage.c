@@ -9,8 +9,11 @@
  *	overlay/ID/diff, vfs/dir/ID	… which are here
  *
  * There are no blobs: a layer is its tar, put together from the last two. Nothing of all that is believed; the tar
- * must have the diff_id that the config tells. Nothing is locked: podman replaces these files whole, and a layer that
- * is removed meanwhile is missed.
+ * must have the diff_id that the config tells.
+ *
+ *  1. images.lock and layers.lock are taken, shared, while what they are about is read: both for their lists,
+ *     layers.lock also for each layer while its tar is put together, as podman's own export does. In between,
+ *     others can go on; what they have removed then is missed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +24,7 @@
 #include "oci/auth.h"
 #include "oci/json.h"
 #include "oci/source.h"
+#include "oci/storage_lock.h"
 #include "oci/toc.h"
 #include "oci/toml.h"
 #include "sys/decompress.h"
@@ -52,6 +56,25 @@ struct storage {
 	json_t *images;      /* images.json */
 	char *digest;        /* of the manifest that is wanted; NULL: the image's own */
 };
+
+/* Whether the user still wants it, told by the sink. */
+static int still_wanted(void *arg, struct cairn_error *err)
+{
+	const struct source_sink *sink = (const struct source_sink *)arg;
+
+	return sink->bytes(sink->arg, "", 0, err);
+}
+
+/* The lock of the list @what. Returns a descriptor; -ENOENT: there is none; … */
+static int lock_list(const struct storage *s, const char *what, const struct source_sink *sink,
+		     struct cairn_error *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s-%s/%s.lock", s->driver->name, what, what);
+	return storage_lock(s->dirfd, s->source.name, path, STORAGE_PATIENCE_MS,
+			    sink ? still_wanted : NULL, (void *)(uintptr_t)sink, err);
+}
 
 /* --- files ----------------------------------------------------------------------------------- */
 
@@ -85,9 +108,12 @@ static int read_list(const struct storage *s, const char *what, json_t **ret,
 	struct buf text cleanup_buf = BUF_INIT(JSON_FILE_MAX),
 			whole cleanup_buf = BUF_INIT(JSON_FILE_MAX + 64);
 	json_t *object cleanup(json) = NULL, *list;
+	int lock cleanup_fd = -1, r;
 	char path[64];
-	int r;
 
+	lock = lock_list(s, what, NULL, err);
+	if (lock < 0 && lock != -ENOENT)
+		return lock;
 	snprintf(path, sizeof(path), "%s-%s/%s.json", s->driver->name, what, what);
 	r = read_file(s, path, JSON_FILE_MAX, &text, err);
 	if (r < 0)
@@ -330,11 +356,14 @@ static int storage_layer(struct source *source, const char *diff_id, const struc
 	struct building b = {.sink = sink, .id = find_layer(s, diff_id), .files = -1};
 	const struct split_handler handler = {on_raw, on_file, &b};
 	char path[STORAGE_ID_MAX + 64];
-	int split cleanup_fd = -1, r;
+	int lock cleanup_fd = -1, split cleanup_fd = -1, r;
 
 	if (!b.id)
 		return error_set(err, -ENOENT, CAIRN_ERROR_SYSTEM, "%s: no such layer in %s",
 				 diff_id, source->name);
+	lock = lock_list(s, "layers", sink, err);
+	if (lock < 0 && lock != -ENOENT)
+		return lock;
 	snprintf(path, sizeof(path), "%s-layers/%s.tar-split.gz", s->driver->name, b.id);
 	split = open_beneath(s->dirfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (split < 0)

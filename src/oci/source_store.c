@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "oci/push.h"
+#include "oci/layer_import.h"
+#include "oci/toc.h"
 #include "store/names.h"
 #include "store/splitstream.h"
 #include "tree/tree.h"
@@ -201,13 +203,30 @@ static int store_document(struct source *source, const struct oci_descriptor *d,
 	return store_read_stream(s->store, name, OCI_DOCUMENT_MAX, ret, err);
 }
 
+int store_layer_missing(const struct cairn_store *store, const struct oci_descriptor *layer,
+			struct cairn_error *err)
+{
+	char key[TOC_KEY_MAX], name[LAYER_NAME_MAX];
+	struct cairn_digest id;
+
+	if (!toc_key_of(layer, key))
+		return error_errno(err, -ENOENT, "%s", layer->digest);
+	layer_stream_name(key, name);
+	if (store_entry(store, STORE_STREAMS, name, &id, NULL) < 0)
+		return error_errno(err, -ENOENT, "%s", layer->digest);
+	return error_set(
+		err, -ENOENT, CAIRN_ERROR_SYSTEM,
+		"%s: the store has it by its table of contents alone, not its tar; pull it "
+		"again without --partial=table",
+		layer->digest);
+}
+
 static int store_blob(struct source *source, const struct oci_descriptor *d, source_fn fn,
 		      void *arg, struct cairn_error *err)
 {
-	(void)source;
 	(void)fn;
 	(void)arg;
-	return error_errno(err, -ENOENT, "%s", d->digest);
+	return store_layer_missing(((struct stored_image *)source)->store, d, err);
 }
 
 static void store_free(struct source *source)
@@ -234,14 +253,12 @@ int oci_source_store_open(struct cairn_store *store, const char *tag, struct sou
 	s->source.ops = &store_ops;
 	s->source.name = strdup(tag);
 	s->store = store;
-	if (oci_digest_is_valid(tag)) {
-		snprintf(s->digest, sizeof(s->digest), "%s", tag);
-		*ret = &s->source;
-		return 0;
-	}
 	r = store_tag_entry(tag, name, err);
 	if (r == 0)
 		r = store_ref(store, STORE_STREAMS, name, entry, err);
+	/* Many a tag looks like a digest: "name:tag". */
+	if (r == -ENOENT && oci_digest_is_valid(tag))
+		r = snprintf(entry, sizeof(entry), "oci-manifest-%.*s", OCI_DIGEST_MAX, tag) < 0;
 	if (r == -ENOENT)
 		error_set(err, r, CAIRN_ERROR_SYSTEM,
 			  "%s: no container image of that name is in the store", tag);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
-/* zstd:chunked: annotations, table of contents. */
+/* Annotations, footers, and where a table of contents says that contents are. */
 #include "oci/toc.h"
 
 #include <errno.h>
@@ -43,32 +43,39 @@ static int bad_annotation(struct cairn_error *err, const char *name)
 			 name);
 }
 
-int toc_place_of(const struct oci_descriptor *layer, struct toc_place *ret, struct cairn_error *err)
+/* Of zstd:chunked of the first generation, or without tar-split. */
+static int legacy_place(const struct oci_descriptor *layer, const char *checksum, const char *place,
+			struct toc_place *ret)
 {
-	const char *checksum = oci_annotation(layer, PREFIX "manifest-checksum");
-	const char *place = oci_annotation(layer, PREFIX "manifest-position");
-	const char *split = oci_annotation(layer, PREFIX "tarsplit-position");
-	bool legacy = oci_annotation(layer, LEGACY "manifest-checksum") != NULL;
 	uint64_t n[4];
 
-	if (oci_annotation(layer, ESTARGZ)) {
-		if (checksum || legacy)
-			return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
-					 "a layer with two tables of contents");
-		return TOC_ESTARGZ;
-	}
-	if (oci_type_compression(layer->media_type) != OCI_ZSTD)
-		return TOC_NONE;
-	if (!checksum)
-		return legacy ? TOC_LEGACY : TOC_NONE;
-	if (!split || !place)
-		return TOC_LEGACY;
+	if (place && !strncmp(checksum, "sha256:", 7) && oci_digest_is_valid(checksum) &&
+	    read_numbers(place, n, 4) == 0 && n[3] == 1 && n[0] >= 8 && n[1] <= layer->size &&
+	    n[0] <= layer->size - n[1] && n[1] <= TOC_SIZE_MAX && n[2] <= TOC_SIZE_MAX)
+		*ret = (struct toc_place){n[0], n[1], n[2], checksum, 0, 0, 0};
+	return TOC_LEGACY;
+}
+
+static int estargz_place(const char *digest, struct toc_place *ret, struct cairn_error *err)
+{
+	if (strncmp(digest, "sha256:", 7) || !oci_digest_is_valid(digest))
+		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
+				 "annotation " ESTARGZ " is malformed");
+	ret->digest = digest;
+	return TOC_ESTARGZ;
+}
+
+static int chunked_place(const struct oci_descriptor *layer, const char *checksum,
+			 const char *place, const char *split, struct toc_place *ret,
+			 struct cairn_error *err)
+{
+	uint64_t n[4];
+
 	if (strncmp(checksum, "sha256:", 7) || !oci_digest_is_valid(checksum))
 		return bad_annotation(err, "manifest-checksum");
 	if (read_numbers(place, n, 4) < 0)
 		return bad_annotation(err, "manifest-position");
-	*ret = (struct toc_place){
-		.offset = n[0], .size = n[1], .unpacked = n[2], .digest = checksum};
+	*ret = (struct toc_place){.offset = n[0], .size = n[1], .unpacked = n[2]};
 	if (n[3] != 1)
 		return TOC_LEGACY;
 	if (read_numbers(split, n, 3) < 0)
@@ -81,17 +88,94 @@ int toc_place_of(const struct oci_descriptor *layer, struct toc_place *ret, stru
 	if (ret->split_offset < ret->offset + ret->size || ret->split_size > layer->size ||
 	    ret->split_offset > layer->size - ret->split_size)
 		return bad_annotation(err, "tarsplit-position");
-	if (ret->size > TOC_SIZE_MAX || ret->unpacked > TOC_SIZE_MAX ||
-	    ret->split_size > TOC_SIZE_MAX)
+	if (ret->size > TOC_SIZE_MAX || ret->unpacked > TOC_SIZE_MAX)
 		return TOC_LEGACY;
-	return TOC_CHUNKED;
+	ret->digest = checksum;
+	return ret->split_size > TOC_SIZE_MAX ? TOC_LEGACY : TOC_CHUNKED;
+}
+
+int toc_place_of(const struct oci_descriptor *layer, struct toc_place *ret, struct cairn_error *err)
+{
+	const char *checksum = oci_annotation(layer, PREFIX "manifest-checksum");
+	const char *place = oci_annotation(layer, PREFIX "manifest-position");
+	const char *split = oci_annotation(layer, PREFIX "tarsplit-position");
+	const char *old = oci_annotation(layer, LEGACY "manifest-checksum");
+	const char *estargz = oci_annotation(layer, ESTARGZ);
+
+	*ret = (struct toc_place){0};
+	if (estargz && (checksum || old))
+		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
+				 "a layer with two tables of contents");
+	if (estargz)
+		return estargz_place(estargz, ret, err);
+	if (oci_type_compression(layer->media_type) != OCI_ZSTD)
+		return TOC_NONE;
+	if (checksum && place && split)
+		return chunked_place(layer, checksum, place, split, ret, err);
+	if (checksum)
+		return legacy_place(layer, checksum, place, ret);
+	return old ? legacy_place(layer, old, oci_annotation(layer, LEGACY "manifest-position"),
+				  ret)
+		   : TOC_NONE;
+}
+
+bool toc_key_of(const struct oci_descriptor *layer, char out[TOC_KEY_MAX])
+{
+	struct toc_place place;
+	int kind = toc_place_of(layer, &place, NULL);
+
+	if (kind <= TOC_NONE || !place.digest)
+		return false;
+	snprintf(out, TOC_KEY_MAX, "toc:%s:%s", kind == TOC_ESTARGZ ? "estargz" : "zstd",
+		 place.digest);
+	return true;
+}
+
+/* --- footers of stargz ----------------------------------------------------------------------- */
+
+#define GZIP_HEAD  "\x1f\x8b\x08\x04\0\0\0\0\0\xff"         /* with an extra field */
+#define EMPTY_TAIL "STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0" /* an empty member ends */
+#define FIELD      "\x1a\0SG\x16\0"
+#define OLD_FIELD  "\x16\0" /* which has no header of its own, against the rules of gzip */
+
+static bool footer_is(const uint8_t *footer, const char *field, size_t field_size,
+		      uint64_t *ret_offset)
+{
+	const uint8_t *digits = footer + 10 + field_size;
+	uint8_t offset[8];
+
+	if (memcmp(footer, GZIP_HEAD, 10) || memcmp(footer + 10, field, field_size) ||
+	    memcmp(digits + 16, EMPTY_TAIL, sizeof(EMPTY_TAIL) - 1) ||
+	    hex_get((const char *)digits, offset, sizeof(offset)) < 0)
+		return false;
+	*ret_offset = 0;
+	for (size_t i = 0; i < sizeof(offset); i++)
+		*ret_offset = *ret_offset << 8 | offset[i];
+	return true;
+}
+
+size_t stargz_footer(const uint8_t last[STARGZ_FOOTER_SIZE], uint64_t size, uint64_t *ret_offset)
+{
+	const uint8_t *old = last + STARGZ_FOOTER_SIZE - STARGZ_OLD_FOOTER_SIZE;
+	size_t footer = 0;
+	uint64_t offset;
+
+	if (footer_is(last, FIELD, sizeof(FIELD) - 1, &offset))
+		footer = STARGZ_FOOTER_SIZE;
+	else if (footer_is(old, OLD_FIELD, sizeof(OLD_FIELD) - 1, &offset))
+		footer = STARGZ_OLD_FOOTER_SIZE;
+	if (!footer || !offset || size <= footer || offset >= size - footer)
+		return 0;
+	*ret_offset = offset;
+	return footer;
 }
 
 /* --- the table ------------------------------------------------------------------------------- */
 
 struct entry {
 	char type[16], name[TOC_NAME_MAX], digest[OCI_DIGEST_MAX], chunk_type[16];
-	uint64_t size, offset, end, chunk_offset, chunk_size;
+	char chunk_digest[OCI_DIGEST_MAX];
+	uint64_t size, offset, inner, end, chunk_offset, chunk_size;
 };
 
 struct parse {
@@ -100,6 +184,7 @@ struct parse {
 	uint64_t end;    /* of contents in the blob */
 	uint64_t filled; /* bytes of the last file that its chunks have */
 	bool open;       /* more chunks of the last file must follow */
+	bool open_ends;  /* the end of some file is where the next one begins */
 	const char *error;
 };
 
@@ -119,10 +204,14 @@ static int read_field(struct json_scan *s, const char *name, struct entry *e)
 		return json_scan_text(s, e->digest, sizeof(e->digest), NULL);
 	if (!strcmp(name, "chunkType"))
 		return json_scan_text(s, e->chunk_type, sizeof(e->chunk_type), NULL);
+	if (!strcmp(name, "chunkDigest"))
+		return json_scan_text(s, e->chunk_digest, sizeof(e->chunk_digest), NULL);
 	if (!strcmp(name, "size"))
 		return json_scan_size(s, &e->size);
 	if (!strcmp(name, "offset"))
 		return json_scan_size(s, &e->offset);
+	if (!strcmp(name, "innerOffset"))
+		return json_scan_size(s, &e->inner);
 	if (!strcmp(name, "endOffset"))
 		return json_scan_size(s, &e->end);
 	if (!strcmp(name, "chunkOffset"))
@@ -132,6 +221,13 @@ static int read_field(struct json_scan *s, const char *name, struct entry *e)
 	return json_scan_skip(s);
 }
 
+static int read_digest(const char *text, uint8_t out[32])
+{
+	if (strncmp(text, "sha256:", 7) || !oci_digest_is_valid(text))
+		return -EINVAL;
+	return hex_get(text + 7, out, 32);
+}
+
 static int add_chunk(struct parse *p, const struct entry *e)
 {
 	struct toc *toc = p->toc;
@@ -139,6 +235,7 @@ static int add_chunk(struct parse *p, const struct entry *e)
 	const struct toc_chunk *last = f->nr_chunks ? &toc->chunks[toc->nr_chunks - 1] : NULL;
 	uint64_t size = e->chunk_size ? e->chunk_size : f->size - p->filled;
 	bool zeros = !strcmp(e->chunk_type, "zeros");
+	struct toc_chunk *c;
 
 	if (!zeros && *e->chunk_type)
 		return bad(p, "a chunk of an unknown type");
@@ -159,7 +256,17 @@ static int add_chunk(struct parse *p, const struct entry *e)
 		toc->chunks = (struct toc_chunk *)grown;
 		toc->room_chunks = room;
 	}
-	toc->chunks[toc->nr_chunks++] = (struct toc_chunk){e->offset, size, zeros};
+	c = &toc->chunks[toc->nr_chunks++];
+	*c = (struct toc_chunk){.offset = e->offset, .size = size, .zeros = zeros};
+	toc->shared |= e->inner != 0;
+	if (*e->chunk_digest) {
+		if (read_digest(e->chunk_digest, c->digest) < 0)
+			return bad(p, "a chunk's digest that is none");
+		if (size == f->size && memcmp(c->digest, f->digest, sizeof(c->digest)))
+			return bad(p, "a file of one chunk with two digests");
+		c->has_digest = true;
+	}
+	toc->unchecked |= !c->has_digest && !zeros;
 	f->nr_chunks++;
 	p->filled += size;
 	p->open = p->filled < f->size;
@@ -171,9 +278,12 @@ static int add_file(struct parse *p, const struct entry *e)
 	struct toc *toc = p->toc;
 	struct toc_file *f;
 
-	if (strncmp(e->digest, "sha256:", 7) || !oci_digest_is_valid(e->digest))
+	uint64_t end = e->end ? e->end : p->end;
+	uint8_t digest[32];
+
+	if (read_digest(e->digest, digest) < 0)
 		return bad(p, "a file without a sha256 digest");
-	if (e->end <= e->offset || e->end > p->end)
+	if (end <= e->offset || end > p->end)
 		return bad(p, "a file whose bytes are not in the blob");
 	if (toc->nr_files == TOC_FILES_MAX)
 		return bad(p, "too many files");
@@ -188,10 +298,12 @@ static int add_file(struct parse *p, const struct entry *e)
 	}
 	f = &toc->files[toc->nr_files++];
 	*f = (struct toc_file){.size = e->size,
-			       .end = e->end,
+			       .end = end,
+			       .open_end = !e->end,
 			       .chunk = (uint32_t)toc->nr_chunks,
 			       .name = (uint32_t)toc->names.len};
-	(void)hex_get(e->digest + 7, f->digest, sizeof(f->digest));
+	memcpy(f->digest, digest, sizeof(f->digest));
+	p->open_ends |= !e->end;
 	if (buf_put(&toc->names, e->name, strlen(e->name) + 1) < 0)
 		return -ENOMEM;
 	p->filled = 0;
@@ -220,7 +332,8 @@ static int read_entries(struct parse *p, struct entry *e)
 
 	while (r == 0 && (r = json_scan_element(s)) == 1) {
 		e->type[0] = e->name[0] = e->digest[0] = e->chunk_type[0] = '\0';
-		e->size = e->offset = e->end = e->chunk_offset = e->chunk_size = 0;
+		e->chunk_digest[0] = '\0';
+		e->size = e->offset = e->inner = e->end = e->chunk_offset = e->chunk_size = 0;
 		r = json_scan_object(s);
 		while (r == 0 && (r = json_scan_name(s, name, sizeof(name))) == 1)
 			r = read_field(s, name, e);
@@ -267,6 +380,43 @@ static int read_toc(struct parse *p, struct entry *e)
 	return 0;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Where a file ends whose end is not told: at the next larger offset. */
+static int close_ends(struct toc *toc)
+{
+	uint64_t *offsets cleanup_free =
+		(uint64_t *)reallocarray(NULL, toc->nr_chunks + 1, sizeof(*offsets));
+
+	if (!offsets)
+		return -ENOMEM;
+	for (size_t i = 0; i < toc->nr_chunks; i++)
+		offsets[i] = toc->chunks[i].offset;
+	qsort(offsets, toc->nr_chunks, sizeof(*offsets), by_number);
+	for (size_t i = 0; i < toc->nr_files; i++) {
+		struct toc_file *f = &toc->files[i];
+		uint64_t last = toc->chunks[f->chunk + f->nr_chunks - 1].offset;
+		size_t low = 0, high = toc->nr_chunks;
+
+		while (f->open_end && low < high) {
+			size_t middle = low + (high - low) / 2;
+
+			if (offsets[middle] > last)
+				high = middle;
+			else
+				low = middle + 1;
+		}
+		if (f->open_end && low < toc->nr_chunks)
+			f->end = offsets[low];
+	}
+	return 0;
+}
+
 int toc_parse(const void *data, size_t size, uint64_t end, struct toc *ret, struct cairn_error *err)
 {
 	struct toc toc = {.names = BUF_INIT(TOC_SIZE_MAX)};
@@ -277,6 +427,8 @@ int toc_parse(const void *data, size_t size, uint64_t end, struct toc *ret, stru
 	json_scan_init(&p.scan, data, size);
 	if (e)
 		r = read_toc(&p, e);
+	if (r == 0 && p.open_ends)
+		r = close_ends(&toc);
 	if (r < 0) {
 		toc_fini(&toc);
 		if (r == -ENOMEM)

@@ -270,6 +270,11 @@ size_t cache_list_pairs(const struct scan_cache *c, uint32_t i, struct xattr_inp
 	return nr;
 }
 
+bool scan_cache_knows(const struct scan_cache *c)
+{
+	return c->nr_entries;
+}
+
 uint64_t scan_cache_hits(const struct scan_cache *c)
 {
 	return c->hits;

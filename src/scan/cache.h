@@ -29,6 +29,9 @@ int scan_cache_name(int fd, const struct cairn_scan_options *options, enum cairn
 int scan_cache_new(void *data, size_t size, size_t digest_size, struct scan_cache **ret);
 void scan_cache_free(struct scan_cache *c);
 
+/* Whether anything is known from earlier scans. */
+bool scan_cache_knows(const struct scan_cache *c);
+
 /* Files whose content or target was not looked at in the last scan. */
 uint64_t scan_cache_hits(const struct scan_cache *c);
 

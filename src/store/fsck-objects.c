@@ -24,9 +24,15 @@
 #include "tree/tree.h"
 
 #define LIST_BUFFER 65536
-#define BUFFER      ((size_t)2 << 20) /* what is hashed together */
-#define SMALL       ((size_t)1 << 20) /* larger ones by themselves */
-#define WAITING     VERITY_BATCH_FILES
+#define SMALL       ((size_t)128 << 10) /* bytes of an object; larger ones by themselves */
+#define PIECE       ((size_t)128 << 10) /* of these */
+#define WAITING     256                 /* objects that are hashed together, if there is room */
+
+/* Between two reports of a thread. */
+#define REPORT_FILES 64
+#define REPORT_BYTES (1u << 20)
+
+#define CHANGES "it changes while it is read"
 
 #define CURSOR         "scrub"
 #define CURSOR_SECONDS 2 /* between notes of where we are */
@@ -165,9 +171,15 @@ struct worker {
 	struct verity_batch *batch;
 	struct verity verity;
 	uint8_t *buffer;
-	size_t used;
+	size_t size, used;
 	unsigned int nr;
-	struct cairn_digest want[WAITING];
+	unsigned int files; /* not yet reported, as are these */
+	uint64_t bytes;
+	bool no_atime_refused;
+	struct waiting {
+		struct cairn_digest want;
+		bool unsealed; /* it has no fs-verity and must */
+	} waiting[WAITING];
 	struct cairn_digest got[WAITING];
 };
 
@@ -188,7 +200,8 @@ static struct worker *worker_new(struct fsck *f)
 	if (!w)
 		return NULL;
 	w->f = f;
-	w->buffer = (uint8_t *)malloc(BUFFER);
+	w->size = io_batch_size();
+	w->buffer = (uint8_t *)io_buffer(w->size);
 	if (!w->buffer || verity_batch_new(CAIRN_ALG_BIT(f->store->alg), &w->batch) < 0 ||
 	    verity_init(&w->verity, CAIRN_ALG_BIT(f->store->alg)) < 0) {
 		worker_fini(w);
@@ -202,11 +215,18 @@ static int bad(struct fsck *f, const struct cairn_digest *id, const char *text)
 	return fsck_add(f, CAIRN_DAMAGE_OBJECT, id, NULL, "%s", text);
 }
 
-static int compare(struct fsck *f, const struct cairn_digest *want, const struct cairn_digest *got)
+/* That it has no fs-verity is all that is wrong with it. */
+static int unsealed(struct fsck *f, const struct cairn_digest *id)
 {
-	if (!memcmp(want->bytes, got->bytes, f->id_size))
-		return 0;
-	return bad(f, want, "its content does not have its digest");
+	return fsck_add(f, CAIRN_DAMAGE_VERITY, id, NULL,
+			"has no fs-verity, which all have in this store");
+}
+
+static int compare(struct fsck *f, const struct waiting *wt, const struct cairn_digest *got)
+{
+	if (memcmp(wt->want.bytes, got->bytes, f->id_size))
+		return bad(f, &wt->want, "its content does not have its digest");
+	return wt->unsealed ? unsealed(f, &wt->want) : 0;
 }
 
 static int flush(struct worker *w)
@@ -215,113 +235,120 @@ static int flush(struct worker *w)
 
 	verity_batch_flush(w->batch);
 	for (unsigned int i = 0; i < w->nr && !r; i++)
-		r = compare(w->f, &w->want[i], &w->got[i]);
+		r = compare(w->f, &w->waiting[i], &w->got[i]);
 	w->nr = 0;
 	w->used = 0;
 	return r;
 }
 
-/* Tells how far we are, after @files more objects with @bytes. */
-static int advance(struct fsck *f, unsigned int files, uint64_t bytes)
+/* Tells how far we are. */
+static int report(struct worker *w)
 {
+	struct fsck *f = w->f;
 	const struct cairn_fsck_options *o = f->options;
 	int r = 0;
 
 	pthread_mutex_lock(&f->lock);
-	f->files += files;
-	f->bytes += bytes;
+	f->files += w->files;
+	f->bytes += w->bytes;
+	w->files = 0;
+	w->bytes = 0;
 	if (o->progress && o->progress(o->progress_arg, f->files, f->bytes, f->total_files, 0))
 		r = -ECANCELED;
 	pthread_mutex_unlock(&f->lock);
 	return r;
 }
 
-static int read_large(struct worker *w, int fd, const struct cairn_digest *id)
+static int read_large(struct worker *w, int fd, const struct waiting *wt, size_t size)
 {
 	struct cairn_digest got[VERITY_ALGS_MAX];
-	off_t offset = 0;
-	ssize_t n;
+	size_t done = 0;
 	int r = flush(w);
 
-	while (!r && (n = pread_full(fd, w->buffer, BUFFER / 8, offset)) != 0) {
-		if (n < 0) {
+	while (!r) {
+		const size_t want = MIN(size - done, PIECE);
+		ssize_t n = pread_full(fd, w->buffer, want, (off_t)done);
+
+		if (n != (ssize_t)want) {
 			(void)verity_final(&w->verity, got);
-			return bad(w->f, id, strerror((int)-n));
+			return bad(w->f, &wt->want, n < 0 ? strerror((int)-n) : CHANGES);
 		}
-		verity_update(&w->verity, w->buffer, (size_t)n);
-		offset += n;
+		done += want;
+		w->bytes += want;
+		if (done == size) {
+			(void)verity_finish(&w->verity, w->buffer, want, got);
+			return compare(w->f, wt, &got[0]);
+		}
+		verity_update(&w->verity, w->buffer, want);
+		if (w->bytes >= REPORT_BYTES)
+			r = report(w);
 	}
 	(void)verity_final(&w->verity, got);
-	return r ? r : compare(w->f, id, &got[0]);
+	return r;
 }
 
-static int read_small(struct worker *w, int fd, const struct cairn_digest *id, size_t size)
+static int read_small(struct worker *w, int fd, const struct waiting *wt, size_t size)
 {
 	ssize_t n;
 	int r;
 
-	if (w->nr == WAITING || w->used + size + 1 > BUFFER) {
+	if (w->nr == WAITING || w->used + size > w->size) {
 		r = flush(w);
 		if (r < 0)
 			return r;
 	}
-	/* A byte more than there should be: it may have grown. */
-	n = pread_full(fd, w->buffer + w->used, size + 1, 0);
+	n = pread_full(fd, w->buffer + w->used, size, 0);
 	if (n < 0)
-		return bad(w->f, id, strerror((int)-n));
+		return bad(w->f, &wt->want, strerror((int)-n));
 	if ((size_t)n != size)
-		return bad(w->f, id, "it changes while it is read");
-	w->want[w->nr] = *id;
+		return bad(w->f, &wt->want, CHANGES);
+	w->waiting[w->nr] = *wt;
 	verity_batch_add(w->batch, w->buffer + w->used, size, &w->got[w->nr]);
 	w->nr++;
-	w->used += ROUND_UP(size, 64);
+	w->used = MIN(ROUND_UP(w->used + size, (size_t)IO_ALIGN), w->size);
+	w->bytes += size;
 	return 0;
 }
 
-/* fs-verity: right where it is @on, and on where it must be. Returns 1: told; 0 or a negative errno. */
-static int check_verity(struct fsck *f, int fd, bool on, const struct cairn_digest *id)
+/* fs-verity, right where it is @on. *@ret: it is not on, and must be. Returns 0 or a negative errno. */
+static int check_verity(struct fsck *f, int fd, bool on, const struct cairn_digest *id, bool *ret)
 {
 	struct cairn_digest measured;
 	int r = on ? verity_measure(fd, &measured) : -ENODATA;
 
+	*ret = r == -ENODATA && f->store->secure;
 	if (!r && memcmp(measured.bytes, id->bytes, f->id_size))
-		r = bad(f, id, "its fs-verity digest is another one");
-	else if (r == -ENODATA && f->store->secure)
-		r = fsck_add(f, CAIRN_DAMAGE_VERITY, id, NULL,
-			     "has no fs-verity, which all have in this store");
-	else if (r == -EINVAL)
-		r = bad(f, id, "its fs-verity has other parameters");
-	else
-		return 0;
-	return r ? r : 1;
+		return bad(f, id, "its fs-verity digest is another one");
+	return r == -EINVAL ? bad(f, id, "its fs-verity has other parameters") : 0;
 }
 
-static int read_object(struct worker *w, int dirfd, const struct cairn_digest *id,
-		       uint64_t *ret_size)
+static int read_object(struct worker *w, int dirfd, const struct cairn_digest *id)
 {
 	struct fsck *f = w->f;
+	struct waiting wt = {.want = *id};
 	char path[OBJECT_PATH_MAX];
 	cleanup_fd int fd = -1;
 	struct statx st;
 	int r;
 
+	w->files++;
 	object_path(path, id->bytes, f->id_size);
-	fd = openat(dirfd, path + 3, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	*ret_size = 0;
-	if (fd < 0 && errno == ENOENT)
+	fd = open_quietly(dirfd, path + 3, &w->no_atime_refused);
+	if (fd == -ENOENT)
 		return 0; /* collected meanwhile */
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st) < 0)
+	if (fd < 0)
+		return bad(f, id, strerror(-fd));
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st) < 0)
 		return bad(f, id, strerror(errno));
 	if (!S_ISREG(st.stx_mode))
 		return bad(f, id, "not a regular file");
-	r = check_verity(f, fd, st.stx_attributes & STATX_ATTR_VERITY, id);
+	r = check_verity(f, fd, st.stx_attributes & STATX_ATTR_VERITY, id, &wt.unsealed);
 	if (r < 0)
 		return r;
 	if (f->options->flags & CAIRN_FSCK_METADATA_ONLY)
-		return 0;
-	*ret_size = st.stx_size;
-	return st.stx_size > SMALL ? read_large(w, fd, id)
-				   : read_small(w, fd, id, (size_t)st.stx_size);
+		return wt.unsealed ? unsealed(f, id) : 0;
+	return st.stx_size > SMALL ? read_large(w, fd, &wt, (size_t)st.stx_size)
+				   : read_small(w, fd, &wt, (size_t)st.stx_size);
 }
 
 static void digest_at(const struct fsck *f, unsigned int part, uint32_t i, struct cairn_digest *ret)
@@ -333,40 +360,102 @@ static void digest_at(const struct fsck *f, unsigned int part, uint32_t i, struc
 struct reading {
 	struct fsck *f;
 	struct worker **workers;
+	struct fsck_entries *images;
+	uint8_t order[FSCK_PARTS];     /* of the parts */
+	size_t starts[FSCK_PARTS + 1]; /* images->by_id[starts[i]..starts[i + 1]) are in part i */
 };
+
+static int by_id(const void *a, const void *b)
+{
+	const struct fsck_entry *x = *(const struct fsck_entry *const *)a;
+	const struct fsck_entry *y = *(const struct fsck_entry *const *)b;
+
+	return memcmp(x->id.bytes, y->id.bytes, sizeof(x->id.bytes));
+}
+
+/* Where the images are among the objects. To check one takes a while, so parts with images come first. */
+static int place_images(struct reading *rd)
+{
+	struct fsck_entries *l = rd->images;
+	size_t nr = 0, first = 0;
+
+	l->by_id = (struct fsck_entry **)calloc(l->nr + 1, sizeof(struct fsck_entry *));
+	if (!l->by_id)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->nr; i++)
+		l->by_id[i] = &l->entry[i];
+	qsort(l->by_id, l->nr, sizeof(struct fsck_entry *), by_id);
+	for (unsigned int i = 0; i < FSCK_PARTS; i++) {
+		rd->starts[i] = nr;
+		while (nr < l->nr && l->by_id[nr]->id.bytes[0] == i)
+			nr++;
+		if (nr > rd->starts[i])
+			rd->order[first++] = (uint8_t)i;
+	}
+	rd->starts[FSCK_PARTS] = nr;
+	for (unsigned int i = 0; i < FSCK_PARTS; i++)
+		if (rd->starts[i + 1] == rd->starts[i])
+			rd->order[first++] = (uint8_t)i;
+	return 0;
+}
+
+/* Checks the image @e, whose object has just been read. */
+static int check_now(struct worker *w, struct fsck_entries *images, struct fsck_entry *e)
+{
+	int r = flush(w);
+
+	return r ? r : fsck_check_image(images, e);
+}
 
 static int read_part(void *arg, unsigned int worker, size_t i)
 {
 	const struct reading *rd = (const struct reading *)arg;
+	const unsigned int part = rd->order[i];
+	size_t image = rd->starts[part];
 	struct worker *w = rd->workers[worker];
 	struct fsck *f = rd->f;
 	cleanup_fd int fd = -1;
 	char name[3];
 	int r = 0;
 
-	if (!f->part[i].nr)
+	if (!f->part[part].nr)
 		return 0;
-	prefix_name((unsigned int)i, name);
+	prefix_name(part, name);
 	fd = open_directory(f->store->objects, name);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	for (uint32_t k = 0; k < f->part[i].nr && !r; k++) {
+	for (uint32_t k = 0; k < f->part[part].nr && !r; k++) {
 		struct cairn_digest id;
-		uint64_t size;
 
-		digest_at(f, (unsigned int)i, k, &id);
-		r = read_object(w, fd, &id, &size);
-		if (!r)
-			r = advance(f, 1, size);
+		digest_at(f, part, k, &id);
+		r = read_object(w, fd, &id);
+		for (; !r && image < rd->starts[part + 1]; image++) {
+			struct fsck_entry *e = rd->images->by_id[image];
+			int c = memcmp(e->id.bytes, id.bytes, f->id_size);
+			if (c > 0)
+				break;
+			if (!c)
+				r = check_now(w, rd->images, e);
+		}
+		if (!r && (w->files >= REPORT_FILES || w->bytes >= REPORT_BYTES))
+			r = report(w);
 	}
-	return r ? r : flush(w);
+	return r;
 }
 
-int fsck_read(struct fsck *f)
+/* What a thread has left. */
+static int finish(struct worker *w)
+{
+	int r = flush(w);
+
+	return r ? r : report(w);
+}
+
+int fsck_read(struct fsck *f, struct fsck_entries *images)
 {
 	const unsigned int jobs = MAX(f->jobs, 1u);
-	struct reading rd = {.f = f};
-	int r = 0;
+	struct reading rd = {.f = f, .images = images};
+	int r = place_images(&rd);
 
 	rd.workers = (struct worker **)calloc(jobs, sizeof(struct worker *));
 	for (unsigned int i = 0; rd.workers && i < jobs && !r; i++) {
@@ -375,6 +464,8 @@ int fsck_read(struct fsck *f)
 	}
 	if (rd.workers && !r)
 		r = parallel_for(jobs, FSCK_PARTS, read_part, &rd);
+	for (unsigned int i = 0; rd.workers && i < jobs && !r; i++)
+		r = finish(rd.workers[i]);
 	for (unsigned int i = 0; rd.workers && i < jobs; i++)
 		worker_fini(rd.workers[i]);
 	if (!rd.workers)
@@ -429,15 +520,16 @@ static double now(void)
 }
 
 /* Sleeps until so many bytes may have been read; not for long at a time, for the user may cancel. */
-static int keep_rate(struct fsck *f, double start)
+static int keep_rate(struct worker *w, double start)
 {
+	const struct fsck *f = w->f;
 	const struct timespec pause = {.tv_nsec = 20000000};
 	int r = 0;
 
 	while (f->options->rate && !r &&
 	       (double)f->bytes / (double)f->options->rate > now() - start + 0.01) {
 		(void)nanosleep(&pause, NULL);
-		r = advance(f, 0, 0);
+		r = report(w);
 	}
 	return r;
 }
@@ -459,17 +551,15 @@ int fsck_scrub(struct fsck *f)
 		prefix_name(i, name);
 		fd = f->part[i].nr ? open_directory(f->store->objects, name) : -1;
 		for (uint32_t k = 0; fd >= 0 && k < f->part[i].nr && !r; k++) {
-			uint64_t size;
-
 			digest_at(f, i, k, &id);
 			if (memcmp(id.bytes, from.bytes, f->id_size) < 0)
 				continue;
-			r = read_object(w, fd, &id, &size);
+			r = read_object(w, fd, &id);
 			if (!r)
-				r = advance(f, 1, size);
+				r = report(w);
 			f->result->objects++;
 			if (!r)
-				r = keep_rate(f, start);
+				r = keep_rate(w, start);
 			if (!r && now() - noted > CURSOR_SECONDS) {
 				r = flush(w);
 				note_cursor(f, &id);

@@ -24,7 +24,9 @@
 
 #include <cairn/store.h>
 
+#include "base/buf.h"
 #include "base/error.h"
+#include "store/early.h"
 #include "store/meta.h"
 #include "sys/pending.h"
 
@@ -57,6 +59,7 @@ struct cairn_store {
 	bool set_mode;       /* the umask takes bits of 0644 away */
 	bool verity;         /* objects get fs-verity */
 	_Atomic uint64_t made[4]; /* bit xx: directory xx is there, and is one */
+	struct early early;       /* what is new goes to the disk beside our work */
 };
 
 /* Finds out which of the layouts is at @path, and its algorithm. As cairn_store_open(). */
@@ -128,6 +131,10 @@ int store_has(const struct cairn_store *s, const struct cairn_digest *digest, ui
 int store_put(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
 	      size_t size, struct cairn_error *err);
 
+/* The same of an object that store_use_many() was told of before. */
+int store_put_used(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
+		   size_t size, struct cairn_error *err);
+
 /* The same in steps, for contents that are not in memory: opens a file to be filled, then gives it its
  * name. store_commit() takes @p over, except on failure: pending_discard() it then. */
 int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn_error *err);
@@ -193,6 +200,19 @@ int store_find_object(const struct cairn_store *s, const char *object_path,
 int store_read_object(const struct cairn_store *s, const char *object_path,
 		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
 		      struct cairn_error *err);
+
+/* Whether the file system of @s has room for contents of @bytes more. @source: on the file system that they
+ * come from, whose blocks they may share; -1: from elsewhere. Returns 0, also where that cannot be told, or
+ * -ENOSPC with words. */
+int store_room(const struct cairn_store *s, int source, uint64_t bytes, struct cairn_error *err);
+
+/* The same for files of the sizes @sizes, uint64_t in any order, which is changed: two of one size count once,
+ * those of an object's size do not, for they may be the same content. */
+int store_room_for_sizes(const struct cairn_store *s, int source, struct buf *sizes,
+			 struct cairn_error *err);
+
+/* Whether all that @source's file system has would have room in @s, or nothing can be told. */
+bool store_room_is_sure(const struct cairn_store *s, int source);
 
 /* The file @name of the store's own folder that this user has written, whole. @max: bytes. *@ret: freed
  * with free(). Returns 0; -ENOENT; -EPERM: somebody else could have written it; -EFBIG; or another

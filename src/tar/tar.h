@@ -135,6 +135,9 @@ int tar_write_entry(struct tar_writer *w, const struct tar_entry *entry, struct 
 /* The next bytes of its content: exactly the size of the entry in all. */
 int tar_write_content(struct tar_writer *w, const void *data, size_t size);
 
+/* All of its content went another way: what pads it. */
+int tar_write_passed(struct tar_writer *w);
+
 /* The two zero blocks at the end. */
 int tar_write_end(struct tar_writer *w);
 

@@ -301,6 +301,15 @@ int tar_write_content(struct tar_writer *w, const void *data, size_t size)
 	return r;
 }
 
+int tar_write_passed(struct tar_writer *w)
+{
+	int r = w->due ? put(w, zeros, w->pad) : 0;
+
+	w->offset += w->due;
+	w->due = 0;
+	return r;
+}
+
 int tar_write_end(struct tar_writer *w)
 {
 	return w->due ? -EINVAL : put(w, zeros, sizeof(zeros));

@@ -2,7 +2,7 @@
 /*
  * Bringing contents into a store from elsewhere.
  *
- *	wants.c  what an image needs, and a store lacks; whether there is room for it
+ *	wants.c  what an image needs, and a store lacks
  *	copy.c   from another store
  *	fetch.c  from a web server: the image, then its contents
  *	slot.c   one download: in memory, or into a file that a later fetch goes on with
@@ -51,9 +51,6 @@ int64_t wants_find(const struct wants *w, const struct cairn_digest *digest);
 
 /* Leaves those that @s and its parents lack. */
 int wants_lacking(struct wants *w, const struct cairn_store *s, struct cairn_error *err);
-
-/* Whether the file system of @s has room for @bytes more. Returns 0 or -ENOSPC with words. */
-int transfer_room(const struct cairn_store *s, uint64_t bytes, struct cairn_error *err);
 
 /* --- from another store ---------------------------------------------------------------------- */
 

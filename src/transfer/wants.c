@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /* What an image needs, and a store lacks. */
 #include <errno.h>
-#include <sys/statvfs.h>
 
 #include "transfer/transfer.h"
 #include "tree/objects.h"
@@ -119,22 +118,4 @@ int wants_lacking(struct wants *w, const struct cairn_store *s, struct cairn_err
 	}
 	w->nr = nr;
 	return 0;
-}
-
-#define MIB (1u << 20)
-
-int transfer_room(const struct cairn_store *s, uint64_t bytes, struct cairn_error *err)
-{
-	struct statvfs st;
-	uint64_t room;
-
-	if (fstatvfs(s->objects, &st) < 0)
-		return error_errno(err, -errno, "%s", s->path);
-	room = (uint64_t)st.f_bavail * st.f_frsize;
-	/* A file system that does not tell is asked by writing. */
-	if (!st.f_blocks || bytes <= room)
-		return 0;
-	return error_set(err, -ENOSPC, CAIRN_ERROR_SYSTEM,
-			 "%s: needs %llu MiB more, and %llu MiB are free", s->path,
-			 (unsigned long long)(bytes / MIB + 1), (unsigned long long)(room / MIB));
 }

@@ -22,7 +22,7 @@ Looking at container images.
     1 sha256:835311abf408b79a39f65582b7cc7374275d047461a0dd901f3f62045a6e74bb sha256:2340bfd0e8891d5772a47a52288f5d3f71ba5e4a0f83dfb1c5902527adb783a2 zstd 188 B
 
   $ cairn oci layers --json oci:layout:plain | head -n 1
-  {"layer":0,"digest":"sha256:f2e131380257b9dd3c83779b7d8a90c7532edaf40aa441c5cc022091b240d6a4","size":6590,"media_type":"application/vnd.oci.image.layer.v1.tar+gzip","compression":"gzip","created_by":"base","diff_id":"sha256:1c319bc48b54ca5d4a34f4824fc6dab8389438b5f182ddf256a7d79ec6e78040","stored":null,"shared":null}
+  {"layer":0,"digest":"sha256:f2e131380257b9dd3c83779b7d8a90c7532edaf40aa441c5cc022091b240d6a4","size":6590,"media_type":"application/vnd.oci.image.layer.v1.tar+gzip","compression":"gzip","created_by":"base","diff_id":"sha256:1c319bc48b54ca5d4a34f4824fc6dab8389438b5f182ddf256a7d79ec6e78040","stored":null,"by_table":null,"shared":null}
 
   $ cairn oci inspect --json oci:layout:plain
   {"reference":"oci:layout:plain","digest":"sha256:58facb783e2265841300435a5ced9d3fffe8ad583a766192cb49e134d735c225","index":null,"type":"application/vnd.oci.image.manifest.v1+json","platform":"linux/amd64","created":"2023-11-14T22:13:20Z","config":"sha256:fbdb96d47233127a1705467f18b191700921e72ceb552d2623fcf900c5f57815","config_type":"application/vnd.oci.image.config.v1+json","layers":2,"size":6778,"artifact_type":null}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0
 """Container images into a store: the golden digests, sharing, mounting against umoci, failing, and going on."""
 
+import fcntl
 import json
 import os
 import random
@@ -339,8 +340,23 @@ def test_containers_storage(tmp_path, driver):
                      f'containers-storage:[{root}]{name}', env=ENV)
         assert (result.returncode, words in result.stderr.decode()) == (status, True), result
 
-    fails('no such image', 'b:1')
+    fails('no such image', 'c:1')
     fails('its blob is not to be had', 'a:1', '--keep-blobs', status=4)
+    # While podman and its kin write there, which is when they have a lock exclusively, it waits; and others may come and go.
+    layout.name(layout.image([tar({'usr/': None, 'usr/other': big[::-1]})]), 'b')
+    with open(f'{root}/{driver}-layers/layers.lock', 'r+b') as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        waiting = subprocess.Popen(['cairn', 'pull', '-q', '--store', tmp_path / 's3', '--profile', 'runtime',
+                                    f'containers-storage:[{root}]a:1'], env={**os.environ, **ENV}, stdout=subprocess.PIPE)
+        time.sleep(0.3)
+        assert waiting.poll() is None
+    assert waiting.communicate()[0].decode().strip() == found['digest']
+    coming = subprocess.Popen(['skopeo', '--insecure-policy', '--tmpdir', tmp_path, 'copy', '-q', f'oci:{layout.path}:b',
+                               f'containers-storage:[{driver}@{root}+{root}/../run]localhost/b:1'])
+    while coming.poll() is None:
+        result = run('cairn', 'oci', 'digest', '-q', '--profile', 'runtime', f'containers-storage:[{root}]a:1', env=ENV)
+        assert result.stdout.decode().strip() == found['digest'], result
+    assert coming.returncode == 0
     # Somebody has changed a file of it.
     changed = next(os.path.join(d, 'big') for d, _, names in os.walk(root) if 'big' in names and b'/usr' in os.fsencode(d))
     with open(changed, 'r+b') as f:

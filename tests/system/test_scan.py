@@ -236,3 +236,29 @@ def test_many_links(folder):
     assert rows['/zz'][8] == '/dir00/name'
     said = output('cairn', 'build', folder / 'tree', '-o', folder / 'image', '--json').decode()
     assert '"files":1,"bytes":700,' in said
+
+
+@needs_root
+def test_no_room(folder):
+    """What certainly has none is refused before anything is written; what may be there or be the same is not."""
+    os.mkdir(folder / 'small')
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'none', folder / 'small'], check=False).returncode:
+        pytest.skip('cannot mount')
+    try:
+        store = ['--store', 'small/store']
+        for i in range(5):
+            (folder / 'tree' / f'{i}').write_bytes(b'%d' % i * 1000000 + b'.' * i)
+        done = run('cairn', 'build', '-q', 'tree', '-n', 'x', *store, cwd=folder)
+        assert done.stderr == b'cairn: build: small/store: needs 5 MiB more, and 3 MiB are free\n', done
+        assert list((folder / 'small' / 'store').glob('objects/*')) == []
+        os.unlink(folder / 'tree' / '3')
+        os.unlink(folder / 'tree' / '4')
+        for i in range(20):
+            (folder / 'tree' / f'same{i}').write_bytes(b'1' * 1000000)
+        output('cairn', 'build', '-q', 'tree', '-n', 'x', *store, cwd=folder)
+        os.mkdir(folder / 'again')
+        for i in range(3):
+            shutil.copy(folder / 'tree' / f'{i}', folder / 'again')
+        output('cairn', 'build', '-q', 'again', '-n', 'y', *store, cwd=folder)
+    finally:
+        subprocess.run(['umount', folder / 'small'], check=True)
