@@ -90,7 +90,7 @@ static int fill_store(int dirfd, const char *path, const struct cairn_scan_optio
 		.dirfd = store->objects,
 		.empty = store->empty,
 		.has = store_has,
-		.put = store_put,
+		.put = store_put_used,
 		.begin = store_pending,
 		.commit = store_commit,
 		.stamp = store_stamp,

@@ -7,6 +7,7 @@
  * together: all data blocks, all blocks of hashes level by level, all descriptors.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "digest/verity-internal.h"
 
@@ -152,8 +153,33 @@ static void hash_items(struct verity_batch *b, unsigned int slot)
 
 /* --- the batch ------------------------------------------------------------------------------- */
 
+/* Length class of a content's only block; of contents that have more, all blocks but one are full. */
+#define LENGTH_UNIT    64
+#define LENGTH_CLASSES (VERITY_BLOCK_SIZE / LENGTH_UNIT + 1)
+
+static size_t length_class(const struct item *item)
+{
+	return MIN(item->size / LENGTH_UNIT, (size_t)LENGTH_CLASSES - 1);
+}
+
+/* Puts the contents in order of length: where all messages that are hashed side by side have ended, the rest
+ * of their blocks is zeros and takes half the time. */
+static void order_items(struct verity_batch *b)
+{
+	size_t starts[LENGTH_CLASSES + 1] = {0};
+
+	for (size_t i = 0; i < b->nr; i++)
+		starts[length_class(&b->items[i]) + 1]++;
+	for (size_t c = 1; c < LENGTH_CLASSES; c++)
+		starts[c] += starts[c - 1];
+	for (size_t i = 0; i < b->nr; i++)
+		b->work[starts[length_class(&b->items[i])]++] = b->items[i];
+	memcpy(b->items, b->work, b->nr * sizeof(*b->items));
+}
+
 void verity_batch_flush(struct verity_batch *b)
 {
+	order_items(b);
 	for (unsigned int slot = 0; slot < b->nr_algs; slot++)
 		hash_items(b, slot);
 	b->nr = 0;

@@ -142,7 +142,7 @@ int cache_confirm(const struct scan *scan, struct cairn_error *err)
 	struct scan_cache *c = scan->cache;
 	bool same[CACHE_STAMPS];
 	struct timespec ts;
-	int r = scan->sink->keep ? keep_trusted(scan, err) : 0;
+	int r = keep_trusted(scan, err);
 
 	for (unsigned int i = 0; !r && i < CACHE_STAMPS; i++) {
 		const uint8_t *stamp = c->stamps + (size_t)i * CACHE_STAMP;

@@ -27,8 +27,6 @@
 #define PIECE     (128u << 10) /* bytes; stays in the processor's cache between read and hash */
 #define CLONE_MIN (64u << 10)  /* bytes; below, writing is cheaper than sharing */
 
-#define CACHE_LINE 64u
-
 /* What a large file turned out to be. */
 struct content {
 	struct node *node;
@@ -135,35 +133,16 @@ static int put(struct worker *w, struct node *n, const struct cairn_digest *dige
 
 /* --- small files ----------------------------------------------------------------------------- */
 
-/* Length class of a content's only block; of contents that have more, all blocks but one are full. */
-#define LENGTH_UNIT    64
-#define LENGTH_CLASSES (VERITY_BLOCK_SIZE / LENGTH_UNIT + 1)
-
-static unsigned int length_class(const struct small_file *f)
+/* Tells the sink which contents come next. */
+static int announce(struct worker *w, const struct small_file *f, unsigned int nr)
 {
-	return (unsigned int)MIN(f->node->size / LENGTH_UNIT, (uint64_t)LENGTH_CLASSES - 1);
-}
+	const struct scan_sink *sink = w->scan->sink;
+	uint64_t keys[BATCH_FILES];
+	struct cairn_error err;
 
-/* Hashes what waits, in order of length: where all messages that are hashed side by side have ended, the
- * rest of their blocks is zeros and takes half the time. */
-static void hash_small(struct worker *w)
-{
-	unsigned int starts[LENGTH_CLASSES + 1] = {0};
-	uint16_t order[BATCH_FILES];
-
-	for (unsigned int i = 0; i < w->nr_small; i++)
-		starts[length_class(&w->small[i]) + 1]++;
-	for (unsigned int c = 1; c < LENGTH_CLASSES; c++)
-		starts[c] += starts[c - 1];
-	for (unsigned int i = 0; i < w->nr_small; i++)
-		order[starts[length_class(&w->small[i])]++] = (uint16_t)i;
-
-	for (unsigned int i = 0; i < w->nr_small; i++) {
-		struct small_file *f = &w->small[order[i]];
-
-		verity_batch_add(w->batch, f->data, (size_t)f->node->size, f->digests);
-	}
-	verity_batch_flush(w->batch);
+	for (unsigned int i = 0; i < nr; i++)
+		memcpy(&keys[i], f[i].digests[w->scan->sink_slot].bytes, sizeof(*keys));
+	return sink->keep(sink->store, keys, nr, &err) < 0 ? sink_failed(w, NULL, &err) : 0;
 }
 
 int content_flush(struct worker *w)
@@ -171,9 +150,17 @@ int content_flush(struct worker *w)
 	unsigned int nr = w->nr_small;
 	int r;
 
-	hash_small(w);
+	for (unsigned int i = 0; i < nr; i++) {
+		struct small_file *f = &w->small[i];
+
+		verity_batch_add(w->batch, f->data, (size_t)f->node->size, f->digests);
+	}
+	verity_batch_flush(w->batch);
 	w->nr_small = 0;
 	w->used = 0;
+	r = nr && w->scan->sink ? announce(w, w->small, nr) : 0;
+	if (r < 0)
+		return r;
 	for (unsigned int i = 0; i < nr; i++) {
 		struct small_file *f = &w->small[i];
 
@@ -202,7 +189,7 @@ static int keep(struct worker *w, struct node *n, size_t size)
 	f->node = n;
 	f->data = data;
 	/* Contents begin on cache lines, see io_buffer(). */
-	w->used = MIN(ROUND_UP(w->used + size, (size_t)CACHE_LINE), w->buffer_size);
+	w->used = MIN(ROUND_UP(w->used + size, (size_t)IO_ALIGN), w->buffer_size);
 	return 0;
 }
 
@@ -407,6 +394,9 @@ static int copy_large(struct worker *w, struct content *c)
 /* From memory: small enough to keep until its digest is known. */
 static int hold(struct worker *w, struct content *c)
 {
+	const struct scan_sink *sink = w->scan->sink;
+	struct cairn_error err;
+	uint64_t key;
 	size_t size = (size_t)c->st->st_size;
 	size_t done = 0;
 	int r;
@@ -434,6 +424,9 @@ static int hold(struct worker *w, struct content *c)
 	if (!still(w, c->node, c->fd, c->st))
 		return 0;
 	w->bytes += size;
+	memcpy(&key, c->digests[w->scan->sink_slot].bytes, sizeof(key));
+	if (sink->keep(sink->store, &key, 1, &err) < 0)
+		return sink_failed(w, c->node, &err);
 	r = put(w, c->node, c->digests, w->whole);
 	return r < 0 ? r : 1;
 }
@@ -550,14 +543,6 @@ int content_read(struct worker *w, struct node *n, int fd, const struct stat *st
 	return ahead ? keep(w, n, ahead) : read_small(w, n, fd, st);
 }
 
-/* What waits is to be in the processor's own cache when it is hashed, beside all else. */
-static size_t buffer_size(void)
-{
-	long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
-
-	return MIN(MAX(cache > 0 ? (size_t)cache / 2 : 0, (size_t)BUFFER_MIN), (size_t)BUFFER_MAX);
-}
-
 int content_init(struct worker *w)
 {
 	int r = verity_batch_new(w->scan->algs, &w->batch);
@@ -565,7 +550,7 @@ int content_init(struct worker *w)
 	if (r < 0)
 		return r;
 	w->small = (struct small_file *)malloc(BATCH_FILES * sizeof(*w->small));
-	w->buffer_size = buffer_size();
+	w->buffer_size = io_batch_size();
 	w->buffer = (uint8_t *)io_buffer(w->buffer_size);
 	return w->small && w->buffer ? 0 : -ENOMEM;
 }

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 
 #include "scan/scan-internal.h"
+#include "sys/dir.h"
 #include "sys/xattrs.h"
 
 #define XATTR_NAMES_FIRST 256   /* bytes; the kernel allocates what is asked for */
@@ -163,23 +164,6 @@ int claim_name(struct worker *w, struct node *n, const struct stat *st)
 	return !r;
 }
 
-/* Never waits (a FIFO that took the name, a lease), never becomes our terminal, and leaves the time of
- * access alone where it may. */
-static int open_file(struct worker *w, int dirfd, const char *name)
-{
-	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	int fd;
-
-	if (!w->no_atime_refused) {
-		fd = openat(dirfd, name, flags | O_NOATIME);
-		if (fd >= 0 || errno != EPERM)
-			return fd < 0 ? -errno : fd;
-		w->no_atime_refused = true;
-	}
-	fd = openat(dirfd, name, flags);
-	return fd < 0 ? -errno : fd;
-}
-
 static int gather_file(struct worker *w, int dirfd, struct node *n)
 {
 	cleanup_fd int fd = -1;
@@ -187,7 +171,7 @@ static int gather_file(struct worker *w, int dirfd, struct node *n)
 	struct stat st;
 	int r;
 
-	fd = open_file(w, dirfd, n->name);
+	fd = open_quietly(dirfd, n->name, &w->no_atime_refused);
 	/* A link, or a socket or device, took the place of the file. */
 	if (fd == -ELOOP || fd == -ENXIO)
 		return changed(w, n);

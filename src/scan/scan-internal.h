@@ -134,8 +134,6 @@ struct scan {
 };
 
 #define SMALL_MAX   (128u << 10) /* bytes; such files are hashed side by side from one buffer */
-#define BUFFER_MIN  (256u << 10) /* bytes of it */
-#define BUFFER_MAX  (1u << 20)
 #define BATCH_FILES 256
 
 /* A file whose content waits in the buffer to be hashed. */

@@ -34,12 +34,12 @@ struct scan_sink {
 	int (*has)(const struct cairn_store *store, const struct cairn_digest *digest,
 		   uint64_t size, struct cairn_error *err);
 
-	/* Adds a content from memory. 1: it is new; 0: it was there. */
+	/* Adds a content from memory; keep() was told of it before. 1: it is new; 0: it was there. */
 	int (*put)(struct cairn_store *store, const struct cairn_digest *digest, const void *data,
 		   size_t size, struct cairn_error *err);
 
 	/* Sees to it that contents stay if they are there, as has() does of each: @keys[0..@nr) are the first
-	 * eight bytes of their digests. May be NULL. */
+	 * eight bytes of their digests. */
 	int (*keep)(struct cairn_store *store, const uint64_t *keys, size_t nr,
 		    struct cairn_error *err);
 

@@ -24,9 +24,15 @@
 #include "tree/tree.h"
 
 #define LIST_BUFFER 65536
-#define BUFFER      ((size_t)2 << 20) /* what is hashed together */
-#define SMALL       ((size_t)1 << 20) /* larger ones by themselves */
-#define WAITING     VERITY_BATCH_FILES
+#define SMALL       ((size_t)128 << 10) /* bytes of an object; larger ones by themselves */
+#define PIECE       ((size_t)128 << 10) /* of these */
+#define WAITING     256                 /* objects that are hashed together, if there is room */
+
+/* Between two reports of a thread. */
+#define REPORT_FILES 64
+#define REPORT_BYTES (1u << 20)
+
+#define CHANGES "it changes while it is read"
 
 #define CURSOR         "scrub"
 #define CURSOR_SECONDS 2 /* between notes of where we are */
@@ -165,8 +171,11 @@ struct worker {
 	struct verity_batch *batch;
 	struct verity verity;
 	uint8_t *buffer;
-	size_t used;
+	size_t size, used;
 	unsigned int nr;
+	unsigned int files; /* not yet reported, as are these */
+	uint64_t bytes;
+	bool no_atime_refused;
 	struct cairn_digest want[WAITING];
 	struct cairn_digest got[WAITING];
 };
@@ -188,7 +197,8 @@ static struct worker *worker_new(struct fsck *f)
 	if (!w)
 		return NULL;
 	w->f = f;
-	w->buffer = (uint8_t *)malloc(BUFFER);
+	w->size = io_batch_size();
+	w->buffer = (uint8_t *)io_buffer(w->size);
 	if (!w->buffer || verity_batch_new(CAIRN_ALG_BIT(f->store->alg), &w->batch) < 0 ||
 	    verity_init(&w->verity, CAIRN_ALG_BIT(f->store->alg)) < 0) {
 		worker_fini(w);
@@ -221,38 +231,50 @@ static int flush(struct worker *w)
 	return r;
 }
 
-/* Tells how far we are, after @files more objects with @bytes. */
-static int advance(struct fsck *f, unsigned int files, uint64_t bytes)
+/* Tells how far we are. */
+static int report(struct worker *w)
 {
+	struct fsck *f = w->f;
 	const struct cairn_fsck_options *o = f->options;
 	int r = 0;
 
 	pthread_mutex_lock(&f->lock);
-	f->files += files;
-	f->bytes += bytes;
+	f->files += w->files;
+	f->bytes += w->bytes;
+	w->files = 0;
+	w->bytes = 0;
 	if (o->progress && o->progress(o->progress_arg, f->files, f->bytes, f->total_files, 0))
 		r = -ECANCELED;
 	pthread_mutex_unlock(&f->lock);
 	return r;
 }
 
-static int read_large(struct worker *w, int fd, const struct cairn_digest *id)
+static int read_large(struct worker *w, int fd, const struct cairn_digest *id, size_t size)
 {
 	struct cairn_digest got[VERITY_ALGS_MAX];
-	off_t offset = 0;
-	ssize_t n;
+	size_t done = 0;
 	int r = flush(w);
 
-	while (!r && (n = pread_full(fd, w->buffer, BUFFER / 8, offset)) != 0) {
-		if (n < 0) {
+	while (!r) {
+		const size_t want = MIN(size - done, PIECE);
+		ssize_t n = pread_full(fd, w->buffer, want, (off_t)done);
+
+		if (n != (ssize_t)want) {
 			(void)verity_final(&w->verity, got);
-			return bad(w->f, id, strerror((int)-n));
+			return bad(w->f, id, n < 0 ? strerror((int)-n) : CHANGES);
 		}
-		verity_update(&w->verity, w->buffer, (size_t)n);
-		offset += n;
+		done += want;
+		w->bytes += want;
+		if (done == size) {
+			(void)verity_finish(&w->verity, w->buffer, want, got);
+			return compare(w->f, id, &got[0]);
+		}
+		verity_update(&w->verity, w->buffer, want);
+		if (w->bytes >= REPORT_BYTES)
+			r = report(w);
 	}
 	(void)verity_final(&w->verity, got);
-	return r ? r : compare(w->f, id, &got[0]);
+	return r;
 }
 
 static int read_small(struct worker *w, int fd, const struct cairn_digest *id, size_t size)
@@ -260,21 +282,21 @@ static int read_small(struct worker *w, int fd, const struct cairn_digest *id, s
 	ssize_t n;
 	int r;
 
-	if (w->nr == WAITING || w->used + size + 1 > BUFFER) {
+	if (w->nr == WAITING || w->used + size > w->size) {
 		r = flush(w);
 		if (r < 0)
 			return r;
 	}
-	/* A byte more than there should be: it may have grown. */
-	n = pread_full(fd, w->buffer + w->used, size + 1, 0);
+	n = pread_full(fd, w->buffer + w->used, size, 0);
 	if (n < 0)
 		return bad(w->f, id, strerror((int)-n));
 	if ((size_t)n != size)
-		return bad(w->f, id, "it changes while it is read");
+		return bad(w->f, id, CHANGES);
 	w->want[w->nr] = *id;
 	verity_batch_add(w->batch, w->buffer + w->used, size, &w->got[w->nr]);
 	w->nr++;
-	w->used += ROUND_UP(size, 64);
+	w->used = MIN(ROUND_UP(w->used + size, (size_t)IO_ALIGN), w->size);
+	w->bytes += size;
 	return 0;
 }
 
@@ -296,8 +318,7 @@ static int check_verity(struct fsck *f, int fd, bool on, const struct cairn_dige
 	return r ? r : 1;
 }
 
-static int read_object(struct worker *w, int dirfd, const struct cairn_digest *id,
-		       uint64_t *ret_size)
+static int read_object(struct worker *w, int dirfd, const struct cairn_digest *id)
 {
 	struct fsck *f = w->f;
 	char path[OBJECT_PATH_MAX];
@@ -305,12 +326,14 @@ static int read_object(struct worker *w, int dirfd, const struct cairn_digest *i
 	struct statx st;
 	int r;
 
+	w->files++;
 	object_path(path, id->bytes, f->id_size);
-	fd = openat(dirfd, path + 3, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	*ret_size = 0;
-	if (fd < 0 && errno == ENOENT)
+	fd = open_quietly(dirfd, path + 3, &w->no_atime_refused);
+	if (fd == -ENOENT)
 		return 0; /* collected meanwhile */
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st) < 0)
+	if (fd < 0)
+		return bad(f, id, strerror(-fd));
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st) < 0)
 		return bad(f, id, strerror(errno));
 	if (!S_ISREG(st.stx_mode))
 		return bad(f, id, "not a regular file");
@@ -319,8 +342,7 @@ static int read_object(struct worker *w, int dirfd, const struct cairn_digest *i
 		return r;
 	if (f->options->flags & CAIRN_FSCK_METADATA_ONLY)
 		return 0;
-	*ret_size = st.stx_size;
-	return st.stx_size > SMALL ? read_large(w, fd, id)
+	return st.stx_size > SMALL ? read_large(w, fd, id, (size_t)st.stx_size)
 				   : read_small(w, fd, id, (size_t)st.stx_size);
 }
 
@@ -352,14 +374,21 @@ static int read_part(void *arg, unsigned int worker, size_t i)
 		return fd == -ENOENT ? 0 : fd;
 	for (uint32_t k = 0; k < f->part[i].nr && !r; k++) {
 		struct cairn_digest id;
-		uint64_t size;
 
 		digest_at(f, (unsigned int)i, k, &id);
-		r = read_object(w, fd, &id, &size);
-		if (!r)
-			r = advance(f, 1, size);
+		r = read_object(w, fd, &id);
+		if (!r && (w->files >= REPORT_FILES || w->bytes >= REPORT_BYTES))
+			r = report(w);
 	}
-	return r ? r : flush(w);
+	return r;
+}
+
+/* What a thread has left. */
+static int finish(struct worker *w)
+{
+	int r = flush(w);
+
+	return r ? r : report(w);
 }
 
 int fsck_read(struct fsck *f)
@@ -375,6 +404,8 @@ int fsck_read(struct fsck *f)
 	}
 	if (rd.workers && !r)
 		r = parallel_for(jobs, FSCK_PARTS, read_part, &rd);
+	for (unsigned int i = 0; rd.workers && i < jobs && !r; i++)
+		r = finish(rd.workers[i]);
 	for (unsigned int i = 0; rd.workers && i < jobs; i++)
 		worker_fini(rd.workers[i]);
 	if (!rd.workers)
@@ -429,15 +460,16 @@ static double now(void)
 }
 
 /* Sleeps until so many bytes may have been read; not for long at a time, for the user may cancel. */
-static int keep_rate(struct fsck *f, double start)
+static int keep_rate(struct worker *w, double start)
 {
+	const struct fsck *f = w->f;
 	const struct timespec pause = {.tv_nsec = 20000000};
 	int r = 0;
 
 	while (f->options->rate && !r &&
 	       (double)f->bytes / (double)f->options->rate > now() - start + 0.01) {
 		(void)nanosleep(&pause, NULL);
-		r = advance(f, 0, 0);
+		r = report(w);
 	}
 	return r;
 }
@@ -459,17 +491,15 @@ int fsck_scrub(struct fsck *f)
 		prefix_name(i, name);
 		fd = f->part[i].nr ? open_directory(f->store->objects, name) : -1;
 		for (uint32_t k = 0; fd >= 0 && k < f->part[i].nr && !r; k++) {
-			uint64_t size;
-
 			digest_at(f, i, k, &id);
 			if (memcmp(id.bytes, from.bytes, f->id_size) < 0)
 				continue;
-			r = read_object(w, fd, &id, &size);
+			r = read_object(w, fd, &id);
 			if (!r)
-				r = advance(f, 1, size);
+				r = report(w);
 			f->result->objects++;
 			if (!r)
-				r = keep_rate(f, start);
+				r = keep_rate(w, start);
 			if (!r && now() - noted > CURSOR_SECONDS) {
 				r = flush(w);
 				note_cursor(f, &id);

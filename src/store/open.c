@@ -215,6 +215,7 @@ int store_open(const char *path, unsigned int flags, struct cairn_store **ret,
 	s->read_only = flags & CAIRN_STORE_READ_ONLY;
 	s->bare = flags & CAIRN_STORE_BARE;
 	s->objects = s->lock = -1;
+	s->early = EARLY_INIT;
 	s->empty = true;
 	s->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dirfd < 0 && errno == ENOENT && flags & CAIRN_STORE_CREATE) {
@@ -239,6 +240,7 @@ void store_close(struct cairn_store *s)
 {
 	if (!s)
 		return;
+	early_end(&s->early);
 	lease_end(s->lease);
 	if (s->lock >= 0)
 		close(s->lock);

@@ -181,17 +181,15 @@ static int check_prefix(const struct cairn_store *s, const char *path, uint8_t p
 	return 1;
 }
 
-/* Whether the object @path of @digest is in @s itself. @verity: it must have fs-verity. */
-static int has_object(const struct cairn_store *s, const char *path,
-		      const struct cairn_digest *digest, uint64_t size, bool verity,
-		      struct cairn_error *err)
+/* Whether the object @path of @digest is in @s itself, which has been told of its use. @verity: it must have
+ * fs-verity. */
+static int find_object(const struct cairn_store *s, const char *path,
+		       const struct cairn_digest *digest, uint64_t size, bool verity,
+		       struct cairn_error *err)
 {
 	struct statx stx;
 	int r;
 
-	r = store_use(s, digest, err);
-	if (r < 0)
-		return r;
 	if (s->objects < 0)
 		return 0;
 	r = check_prefix(s, path, digest->bytes[0]);
@@ -207,26 +205,28 @@ static int has_object(const struct cairn_store *s, const char *path,
 	       (!verity || stx.stx_attributes & STATX_ATTR_VERITY);
 }
 
-static int has_own(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
-		   struct cairn_error *err)
+/* The same, or in one of the parents. */
+static int find_anywhere(const struct cairn_store *s, const char *path,
+			 const struct cairn_digest *digest, uint64_t size, struct cairn_error *err)
 {
-	char path[OBJECT_PATH_MAX];
+	int r = find_object(s, path, digest, size, s->verity, err);
 
-	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
-	return has_object(s, path, digest, size, s->verity, err);
+	for (unsigned int i = 0; !r && i < s->nr_parents; i++) {
+		r = store_use(s->parents[i], digest, err);
+		if (!r)
+			r = find_object(s->parents[i], path, digest, size, s->verity, err);
+	}
+	return r;
 }
 
 int store_has(const struct cairn_store *s, const struct cairn_digest *digest, uint64_t size,
 	      struct cairn_error *err)
 {
 	char path[OBJECT_PATH_MAX];
-	int r;
+	int r = store_use(s, digest, err);
 
 	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
-	r = has_object(s, path, digest, size, s->verity, err);
-	for (unsigned int i = 0; !r && i < s->nr_parents; i++)
-		r = has_object(s->parents[i], path, digest, size, s->verity, err);
-	return r;
+	return r ? r : find_anywhere(s, path, digest, size, err);
 }
 
 int store_pending(const struct cairn_store *s, struct pending *ret, struct cairn_error *err)
@@ -273,6 +273,36 @@ static int seal(const struct cairn_store *s, struct pending *p, const struct cai
 	return 0;
 }
 
+/* Gives the object @path, which has been noted as used, its name. Returns as store_commit(). */
+static int publish(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		   const char *path, uint64_t size, struct cairn_error *err)
+{
+	int r = make_prefix(s, path, digest->bytes[0], false);
+
+	if (!r)
+		r = pending_link(p, path);
+	if (r == -ENOENT) {
+		/* Somebody removed the directory, perhaps as empty. */
+		r = make_prefix(s, path, digest->bytes[0], true);
+		if (!r)
+			r = pending_link(p, path);
+	}
+	if (r == -EEXIST) {
+		r = find_object(s, path, digest, size, s->verity, err);
+		if (r < 0)
+			return r;
+		if (r) {
+			pending_discard(p);
+			return 0;
+		}
+		r = pending_replace(p, path);
+	}
+	if (r < 0)
+		return failed(err, r, "publish", path);
+	early_add(&s->early, s->objects, size);
+	return 1;
+}
+
 int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
 		 uint64_t size, struct cairn_error *err)
 {
@@ -283,29 +313,7 @@ int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_di
 	r = seal(s, p, digest, path, err);
 	if (!r)
 		r = store_use(s, digest, err);
-	if (r < 0)
-		return r;
-
-	r = make_prefix(s, path, digest->bytes[0], false);
-	if (!r)
-		r = pending_link(p, path);
-	if (r == -ENOENT) {
-		/* Somebody removed the directory, perhaps as empty. */
-		r = make_prefix(s, path, digest->bytes[0], true);
-		if (!r)
-			r = pending_link(p, path);
-	}
-	if (r == -EEXIST) {
-		r = has_own(s, digest, size, err);
-		if (r < 0)
-			return r;
-		if (r) {
-			pending_discard(p);
-			return 0;
-		}
-		r = pending_replace(p, path);
-	}
-	return r < 0 ? failed(err, r, "publish", path) : 1;
+	return r < 0 ? r : publish(s, p, digest, path, size, err);
 }
 
 int store_replace(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
@@ -343,7 +351,9 @@ int store_commit_signed(struct cairn_store *s, struct pending *p, const struct c
 	if (!s->verity || !verity_checks_signatures())
 		return store_commit(s, p, digest, size, err);
 	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
-	r = has_own(s, digest, size, err);
+	r = store_use(s, digest, err);
+	if (!r)
+		r = find_object(s, path, digest, size, s->verity, err);
 	if (r < 0)
 		return r;
 	if (r && object_is_signed(s, path)) {
@@ -377,14 +387,15 @@ int store_link(struct cairn_store *s, const char *from, const struct cairn_diges
 	       !linkat(AT_FDCWD, from, s->objects, path, AT_SYMLINK_FOLLOW);
 }
 
-int store_put(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
-	      size_t size, struct cairn_error *err)
+int store_put_used(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
+		   size_t size, struct cairn_error *err)
 {
 	cleanup_pending struct pending p = PENDING_INIT;
 	char path[OBJECT_PATH_MAX];
 	int r;
 
-	r = store_has(s, digest, size, err);
+	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
+	r = find_anywhere(s, path, digest, size, err);
 	if (r)
 		return r < 0 ? r : 0;
 
@@ -392,12 +403,18 @@ int store_put(struct cairn_store *s, const struct cairn_digest *digest, const vo
 	if (r < 0)
 		return r;
 	r = write_all(p.fd, data, size);
-	if (r < 0) {
-		(void)object_path(path, digest->bytes,
-				  cairn_digest_size((enum cairn_alg)digest->alg));
+	if (r < 0)
 		return failed(err, r, "write", path);
-	}
-	return store_commit(s, &p, digest, size, err);
+	r = seal(s, &p, digest, path, err);
+	return r < 0 ? r : publish(s, &p, digest, path, size, err);
+}
+
+int store_put(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
+	      size_t size, struct cairn_error *err)
+{
+	int r = store_use(s, digest, err);
+
+	return r < 0 ? r : store_put_used(s, digest, data, size, err);
 }
 
 int store_sync(const struct cairn_store *s, struct cairn_error *err)

@@ -26,6 +26,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "store/early.h"
 #include "store/meta.h"
 #include "sys/pending.h"
 
@@ -58,6 +59,7 @@ struct cairn_store {
 	bool set_mode;       /* the umask takes bits of 0644 away */
 	bool verity;         /* objects get fs-verity */
 	_Atomic uint64_t made[4]; /* bit xx: directory xx is there, and is one */
+	struct early early;       /* what is new goes to the disk beside our work */
 };
 
 /* Finds out which of the layouts is at @path, and its algorithm. As cairn_store_open(). */
@@ -128,6 +130,10 @@ int store_has(const struct cairn_store *s, const struct cairn_digest *digest, ui
  * there; or a negative errno. */
 int store_put(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
 	      size_t size, struct cairn_error *err);
+
+/* The same of an object that store_use_many() was told of before. */
+int store_put_used(struct cairn_store *s, const struct cairn_digest *digest, const void *data,
+		   size_t size, struct cairn_error *err);
 
 /* The same in steps, for contents that are not in memory: opens a file to be filled, then gives it its
  * name. store_commit() takes @p over, except on failure: pending_discard() it then. */

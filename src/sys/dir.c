@@ -41,6 +41,21 @@ int open_directory(int dirfd, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+int open_quietly(int dirfd, const char *name, bool *no_atime_refused)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd;
+
+	if (!*no_atime_refused) {
+		fd = openat(dirfd, name, flags | O_NOATIME);
+		if (fd >= 0 || errno != EPERM)
+			return fd < 0 ? -errno : fd;
+		*no_atime_refused = true;
+	}
+	fd = openat(dirfd, name, flags);
+	return fd < 0 ? -errno : fd;
+}
+
 /* The kernel's struct linux_dirent64. */
 struct entry {
 	uint64_t ino;

@@ -3,6 +3,7 @@
 #ifndef SYS_DIR_H
 #define SYS_DIR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Opens @path below directory @dirfd for @flags (O_CLOEXEC is added). No component is followed if it
@@ -15,6 +16,12 @@ int open_beneath(int dirfd, const char *path, int flags);
  * the cheaper call. Returns a descriptor; -ENOTDIR: not a directory, or a link to one; or another
  * negative errno. */
 int open_directory(int dirfd, const char *name);
+
+/* Opens the file @name, one component, in directory @dirfd for reading. Never waits (a FIFO, a lease), never
+ * becomes our terminal, and leaves the time of access alone where it may: *@no_atime_refused, false at first,
+ * keeps that it may not. Returns a descriptor; -ELOOP: a link; -ENXIO: a socket or a device; or another
+ * negative errno. */
+int open_quietly(int dirfd, const char *name, bool *no_atime_refused);
 
 /* Gets one entry: @type is a DT_ constant, DT_UNKNOWN where the file system does not say. Returns 0,
  * or a negative errno that stops the list. */

@@ -6,6 +6,9 @@
 
 #define PAGE 4096u
 
+#define BATCH_MIN ((size_t)256 << 10)
+#define BATCH_MAX ((size_t)1 << 20)
+
 static int write_loop(int fd, const char *p, size_t size, off_t offset, bool positioned)
 {
 	while (size) {
@@ -68,4 +71,11 @@ ssize_t pread_full(int fd, void *data, size_t size, off_t offset)
 void *io_buffer(size_t size)
 {
 	return aligned_alloc(PAGE, ROUND_UP(size, (size_t)PAGE));
+}
+
+size_t io_batch_size(void)
+{
+	long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+
+	return MIN(MAX(cache > 0 ? (size_t)cache / 2 : 0, BATCH_MIN), BATCH_MAX);
 }

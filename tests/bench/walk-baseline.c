@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * The least that reading a tree can cost: walk-baseline [-j THREADS] [-s] DIRECTORY
+ * The least that reading a tree can cost: walk-baseline [-j THREADS] [-d|-s] DIRECTORY
  *
  * Lists every directory, opens and reads every regular file to its end, and does nothing with the
- * bytes. With -s, no file is opened: every name is asked for its facts (statx) instead.
+ * bytes. With -d, their fs-verity digests are computed, of many files together, and forgotten. With
+ * -s, no file is opened: every name is asked for its facts (statx) instead.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "digest/verity.h"
+
 #define BUFFER_SIZE (256 << 10)
+#define ROOM        (128 << 10) /* bytes; of a larger file in pieces */
+#define WAITING     256
 
 struct entry {
 	unsigned long ino;
@@ -37,7 +42,17 @@ static struct {
 	unsigned long long files, bytes;
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
 
-static int only_stat;
+static int only_stat, digests;
+
+/* What a thread reads to; with -d, one file behind the other until little room is left. */
+struct reader {
+	char *buffer;
+	size_t used;
+	struct verity_batch *batch;
+	struct verity large;
+	unsigned int nr;
+	struct cairn_digest got[WAITING];
+};
 
 static void die(const char *what)
 {
@@ -78,26 +93,53 @@ static char *pop(void)
 	return path;
 }
 
-static unsigned long long read_file(int dirfd, const char *name, char *buffer)
+static void hash_waiting(struct reader *rd)
+{
+	verity_batch_flush(rd->batch);
+	rd->used = 0;
+	rd->nr = 0;
+}
+
+/* With -d, of what was read: @n bytes, which @begin or @end the file. */
+static void hash(struct reader *rd, size_t n, bool begin, bool end)
+{
+	struct cairn_digest got[VERITY_ALGS_MAX];
+
+	if (begin && end) {
+		verity_batch_add(rd->batch, rd->buffer + rd->used, n, &rd->got[rd->nr++]);
+		rd->used += ROUND_UP(n, (size_t)64);
+	} else if (end) {
+		(void)verity_finish(&rd->large, rd->buffer + rd->used, n, got);
+	} else {
+		verity_update(&rd->large, rd->buffer + rd->used, n);
+	}
+}
+
+static unsigned long long read_file(int dirfd, const char *name, struct reader *rd)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	const ssize_t most = digests ? ROOM : BUFFER_SIZE;
 	unsigned long long bytes = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		die(name);
+	if (digests && (rd->used + ROOM > BUFFER_SIZE || rd->nr == WAITING))
+		hash_waiting(rd);
 	/* A short read is the end. */
 	do {
-		n = read(fd, buffer, BUFFER_SIZE);
+		n = read(fd, rd->buffer + rd->used, (size_t)most);
 		if (n < 0)
 			die(name);
+		if (digests)
+			hash(rd, (size_t)n, !bytes, n < most);
 		bytes += (unsigned long long)n;
-	} while (n == BUFFER_SIZE);
+	} while (n == most);
 	close(fd);
 	return bytes;
 }
 
-static void list(const char *path, char *buffer, char *entries, unsigned long long *files,
+static void list(const char *path, struct reader *rd, char *entries, unsigned long long *files,
 		 unsigned long long *bytes)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -125,7 +167,7 @@ static void list(const char *path, char *buffer, char *entries, unsigned long lo
 			} else if (e->type == DT_REG) {
 				++*files;
 				if (!only_stat)
-					*bytes += read_file(fd, e->name, buffer);
+					*bytes += read_file(fd, e->name, rd);
 			}
 		}
 	}
@@ -136,23 +178,27 @@ static void list(const char *path, char *buffer, char *entries, unsigned long lo
 
 static void *run(void *arg)
 {
-	char *buffer = (char *)aligned_alloc(4096, BUFFER_SIZE);
+	struct reader rd = {.buffer = (char *)aligned_alloc(4096, BUFFER_SIZE)};
 	char *entries = (char *)malloc(BUFFER_SIZE);
 	unsigned long long files = 0;
 	unsigned long long bytes = 0;
 	char *path;
 
-	if (!buffer || !entries)
+	if (!rd.buffer || !entries || verity_init(&rd.large, CAIRN_ALG_BIT(CAIRN_SHA256)) < 0 ||
+	    verity_batch_new(CAIRN_ALG_BIT(CAIRN_SHA256), &rd.batch) < 0)
 		die("memory");
 	while ((path = pop())) {
-		list(path, buffer, entries, &files, &bytes);
+		list(path, &rd, entries, &files, &bytes);
 		free(path);
 	}
+	hash_waiting(&rd);
 	pthread_mutex_lock(&work.lock);
 	work.files += files;
 	work.bytes += bytes;
 	pthread_mutex_unlock(&work.lock);
-	free(buffer);
+	verity_batch_free(rd.batch);
+	verity_fini(&rd.large);
+	free(rd.buffer);
 	free(entries);
 	return arg;
 }
@@ -164,16 +210,18 @@ int main(int argc, char **argv)
 	pthread_t *threads;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "j:s")) != -1) {
+	while ((opt = getopt(argc, argv, "dj:s")) != -1) {
 		if (opt == 'j')
 			jobs = (unsigned int)atoi(optarg);
+		else if (opt == 'd')
+			digests = 1;
 		else if (opt == 's')
 			only_stat = 1;
 		else
 			return 2;
 	}
 	if (optind + 1 != argc || !jobs) {
-		fprintf(stderr, "usage: walk-baseline [-j THREADS] [-s] DIRECTORY\n");
+		fprintf(stderr, "usage: walk-baseline [-j THREADS] [-d|-s] DIRECTORY\n");
 		return 2;
 	}
 

@@ -664,6 +664,109 @@ static void test_cancel(void **state)
 	assert_null(t);
 }
 
+/* --- where contents go ----------------------------------------------------------------------- */
+
+#define SINK_FILES 600
+
+/* A sink that counts, and takes nothing that it was not told of. */
+struct told {
+	pthread_mutex_t lock;
+	uint64_t keys[SINK_FILES + 1];
+	size_t nr, nr_calls, nr_put;
+};
+
+static int told_keep(struct cairn_store *store, const uint64_t *keys, size_t nr,
+		     struct cairn_error *err)
+{
+	struct told *told = (struct told *)store;
+
+	(void)err;
+	pthread_mutex_lock(&told->lock);
+	assert_true(told->nr + nr <= ARRAY_SIZE(told->keys));
+	memcpy(told->keys + told->nr, keys, nr * sizeof(*keys));
+	told->nr += nr;
+	told->nr_calls++;
+	pthread_mutex_unlock(&told->lock);
+	return 0;
+}
+
+static int told_put(struct cairn_store *store, const struct cairn_digest *digest, const void *data,
+		    size_t size, struct cairn_error *err)
+{
+	struct told *told = (struct told *)store;
+	struct cairn_digest d[VERITY_ALGS_MAX];
+	bool found = false;
+
+	assert_int_equal(verity_digest_data(data, size, CAIRN_ALG_BIT(CAIRN_SHA256), d), 1);
+	assert_memory_equal(d, digest, sizeof(*digest));
+	pthread_mutex_lock(&told->lock);
+	for (size_t i = 0; i < told->nr; i++)
+		found = found || !memcmp(&told->keys[i], digest->bytes, sizeof(told->keys[i]));
+	told->nr_put += found;
+	pthread_mutex_unlock(&told->lock);
+	return found ? 1 : error_set(err, -EPERM, CAIRN_ERROR_SYSTEM, "not told of it");
+}
+
+static int told_begin(const struct cairn_store *store, struct pending *ret, struct cairn_error *err)
+{
+	(void)store;
+	(void)ret;
+	return error_set(err, -EPERM, CAIRN_ERROR_SYSTEM, "for large files only");
+}
+
+static int refuse_keep(struct cairn_store *store, const uint64_t *keys, size_t nr,
+		       struct cairn_error *err)
+{
+	(void)store;
+	(void)keys;
+	(void)nr;
+	return error_set(err, -ENOSPC, CAIRN_ERROR_SYSTEM, "no room for notes");
+}
+
+/* Small files together, and one that is held in memory by itself. */
+static void test_sink(void **state)
+{
+	const struct place *p = *state;
+	static uint8_t large[200000];
+	struct told told = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct scan_sink sink = {
+		.store = (struct cairn_store *)&told,
+		.alg = CAIRN_SHA256,
+		.dirfd = open("/", O_RDONLY | O_DIRECTORY),
+		.empty = true,
+		.put = told_put,
+		.keep = told_keep,
+		.begin = told_begin,
+	};
+	const struct cairn_scan_options o = {.jobs = 2};
+	struct cairn_scan_result res;
+	struct cairn_error err;
+	struct tree *t = NULL;
+	char text[100], name[12];
+
+	for (int i = 0; i < SINK_FILES; i++) {
+		snprintf(text, sizeof(text), "%-99d", i);
+		snprintf(name, sizeof(name), "%d", i);
+		add_file(p, name, text, sizeof(text));
+	}
+	add_file(p, "large", large, sizeof(large));
+	if (scan_directory(AT_FDCWD, p->path, &o, &sink, NULL, &t, &res, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(told.nr, SINK_FILES + 1);
+	assert_int_equal(told.nr_put, SINK_FILES + 1);
+	assert_true(told.nr_calls < SINK_FILES / 10);
+	assert_int_equal(res.new_objects, SINK_FILES + 1);
+	tree_free(t);
+
+	t = NULL;
+	sink.keep = refuse_keep;
+	assert_int_equal(scan_directory(AT_FDCWD, p->path, &o, &sink, NULL, &t, &res, &err),
+			 -ENOSPC);
+	assert_non_null(strstr(err.text, "no room for notes"));
+	assert_null(t);
+	close(sink.dirfd);
+}
+
 int main(void)
 {
 #define TEST(name)           cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -683,6 +786,7 @@ int main(void)
 		TEST(test_changes),
 		TEST(test_swap),
 		TEST(test_cancel),
+		TEST_IN_MEMORY(test_sink),
 	};
 
 	umask(022);

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -577,6 +578,39 @@ static void test_read_object(void **state)
 	store_close(s);
 }
 
+/* --- write-back beside the work -------------------------------------------------------------- */
+
+#define MANY 300
+
+static void *add_many(void *arg)
+{
+	struct cairn_store *s = arg;
+
+	for (int i = 0; i < MANY; i++)
+		early_add(&s->early, s->objects, 16 << 20);
+	return NULL;
+}
+
+/* One at a time, whoever asks; and what comes together meanwhile is not forgotten. */
+static void test_early(void **state)
+{
+	struct place *p = *state;
+	struct cairn_store *s = open_store(p->path, CAIRN_STORE_CREATE);
+	pthread_t threads[4];
+
+	assert_int_equal(store_begin(s, NULL), 0);
+	early_add(&s->early, s->objects, 1000);
+	assert_false(s->early.started);
+	early_add(&s->early, s->objects, 1u << 30);
+	assert_true(s->early.started);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, add_many, s), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(store_sync(s, NULL), 0);
+	store_close(s);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -585,7 +619,7 @@ int main(void)
 		TEST(test_put),         TEST(test_put_sha512),  TEST(test_replace),
 		TEST(test_commit),      TEST(test_no_space),    TEST(test_pending_named),
 		TEST(test_open_object), TEST(test_read_object), TEST(test_init),
-		TEST(test_hostile),
+		TEST(test_hostile),     TEST(test_early),
 	};
 
 	umask(022);

@@ -97,7 +97,7 @@ def store_empty(bench):
 def store_ostree(bench):
     """Directory → empty store, beside `ostree commit`
 
-    It syncs each object, which takes too long for 100,000 files: a smaller tree, for all of them.
+    It has one thread and would take minutes for 100,000 files: a smaller tree, for all of them.
     """
     fill_stores(bench, 1000 if bench.quick else 10000,
                 {'ostree commit': 'ostree --repo={out} commit -b tree --tree=dir={tree}',
