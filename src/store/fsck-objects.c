@@ -176,7 +176,10 @@ struct worker {
 	unsigned int files; /* not yet reported, as are these */
 	uint64_t bytes;
 	bool no_atime_refused;
-	struct cairn_digest want[WAITING];
+	struct waiting {
+		struct cairn_digest want;
+		bool unsealed; /* it has no fs-verity and must */
+	} waiting[WAITING];
 	struct cairn_digest got[WAITING];
 };
 
@@ -212,11 +215,18 @@ static int bad(struct fsck *f, const struct cairn_digest *id, const char *text)
 	return fsck_add(f, CAIRN_DAMAGE_OBJECT, id, NULL, "%s", text);
 }
 
-static int compare(struct fsck *f, const struct cairn_digest *want, const struct cairn_digest *got)
+/* That it has no fs-verity is all that is wrong with it. */
+static int unsealed(struct fsck *f, const struct cairn_digest *id)
 {
-	if (!memcmp(want->bytes, got->bytes, f->id_size))
-		return 0;
-	return bad(f, want, "its content does not have its digest");
+	return fsck_add(f, CAIRN_DAMAGE_VERITY, id, NULL,
+			"has no fs-verity, which all have in this store");
+}
+
+static int compare(struct fsck *f, const struct waiting *wt, const struct cairn_digest *got)
+{
+	if (memcmp(wt->want.bytes, got->bytes, f->id_size))
+		return bad(f, &wt->want, "its content does not have its digest");
+	return wt->unsealed ? unsealed(f, &wt->want) : 0;
 }
 
 static int flush(struct worker *w)
@@ -225,7 +235,7 @@ static int flush(struct worker *w)
 
 	verity_batch_flush(w->batch);
 	for (unsigned int i = 0; i < w->nr && !r; i++)
-		r = compare(w->f, &w->want[i], &w->got[i]);
+		r = compare(w->f, &w->waiting[i], &w->got[i]);
 	w->nr = 0;
 	w->used = 0;
 	return r;
@@ -249,7 +259,7 @@ static int report(struct worker *w)
 	return r;
 }
 
-static int read_large(struct worker *w, int fd, const struct cairn_digest *id, size_t size)
+static int read_large(struct worker *w, int fd, const struct waiting *wt, size_t size)
 {
 	struct cairn_digest got[VERITY_ALGS_MAX];
 	size_t done = 0;
@@ -261,13 +271,13 @@ static int read_large(struct worker *w, int fd, const struct cairn_digest *id, s
 
 		if (n != (ssize_t)want) {
 			(void)verity_final(&w->verity, got);
-			return bad(w->f, id, n < 0 ? strerror((int)-n) : CHANGES);
+			return bad(w->f, &wt->want, n < 0 ? strerror((int)-n) : CHANGES);
 		}
 		done += want;
 		w->bytes += want;
 		if (done == size) {
 			(void)verity_finish(&w->verity, w->buffer, want, got);
-			return compare(w->f, id, &got[0]);
+			return compare(w->f, wt, &got[0]);
 		}
 		verity_update(&w->verity, w->buffer, want);
 		if (w->bytes >= REPORT_BYTES)
@@ -277,7 +287,7 @@ static int read_large(struct worker *w, int fd, const struct cairn_digest *id, s
 	return r;
 }
 
-static int read_small(struct worker *w, int fd, const struct cairn_digest *id, size_t size)
+static int read_small(struct worker *w, int fd, const struct waiting *wt, size_t size)
 {
 	ssize_t n;
 	int r;
@@ -289,10 +299,10 @@ static int read_small(struct worker *w, int fd, const struct cairn_digest *id, s
 	}
 	n = pread_full(fd, w->buffer + w->used, size, 0);
 	if (n < 0)
-		return bad(w->f, id, strerror((int)-n));
+		return bad(w->f, &wt->want, strerror((int)-n));
 	if ((size_t)n != size)
-		return bad(w->f, id, CHANGES);
-	w->want[w->nr] = *id;
+		return bad(w->f, &wt->want, CHANGES);
+	w->waiting[w->nr] = *wt;
 	verity_batch_add(w->batch, w->buffer + w->used, size, &w->got[w->nr]);
 	w->nr++;
 	w->used = MIN(ROUND_UP(w->used + size, (size_t)IO_ALIGN), w->size);
@@ -300,27 +310,22 @@ static int read_small(struct worker *w, int fd, const struct cairn_digest *id, s
 	return 0;
 }
 
-/* fs-verity: right where it is @on, and on where it must be. Returns 1: told; 0 or a negative errno. */
-static int check_verity(struct fsck *f, int fd, bool on, const struct cairn_digest *id)
+/* fs-verity, right where it is @on. *@ret: it is not on, and must be. Returns 0 or a negative errno. */
+static int check_verity(struct fsck *f, int fd, bool on, const struct cairn_digest *id, bool *ret)
 {
 	struct cairn_digest measured;
 	int r = on ? verity_measure(fd, &measured) : -ENODATA;
 
+	*ret = r == -ENODATA && f->store->secure;
 	if (!r && memcmp(measured.bytes, id->bytes, f->id_size))
-		r = bad(f, id, "its fs-verity digest is another one");
-	else if (r == -ENODATA && f->store->secure)
-		r = fsck_add(f, CAIRN_DAMAGE_VERITY, id, NULL,
-			     "has no fs-verity, which all have in this store");
-	else if (r == -EINVAL)
-		r = bad(f, id, "its fs-verity has other parameters");
-	else
-		return 0;
-	return r ? r : 1;
+		return bad(f, id, "its fs-verity digest is another one");
+	return r == -EINVAL ? bad(f, id, "its fs-verity has other parameters") : 0;
 }
 
 static int read_object(struct worker *w, int dirfd, const struct cairn_digest *id)
 {
 	struct fsck *f = w->f;
+	struct waiting wt = {.want = *id};
 	char path[OBJECT_PATH_MAX];
 	cleanup_fd int fd = -1;
 	struct statx st;
@@ -337,13 +342,13 @@ static int read_object(struct worker *w, int dirfd, const struct cairn_digest *i
 		return bad(f, id, strerror(errno));
 	if (!S_ISREG(st.stx_mode))
 		return bad(f, id, "not a regular file");
-	r = check_verity(f, fd, st.stx_attributes & STATX_ATTR_VERITY, id);
+	r = check_verity(f, fd, st.stx_attributes & STATX_ATTR_VERITY, id, &wt.unsealed);
 	if (r < 0)
 		return r;
 	if (f->options->flags & CAIRN_FSCK_METADATA_ONLY)
-		return 0;
-	return st.stx_size > SMALL ? read_large(w, fd, id, (size_t)st.stx_size)
-				   : read_small(w, fd, id, (size_t)st.stx_size);
+		return wt.unsealed ? unsealed(f, id) : 0;
+	return st.stx_size > SMALL ? read_large(w, fd, &wt, (size_t)st.stx_size)
+				   : read_small(w, fd, &wt, (size_t)st.stx_size);
 }
 
 static void digest_at(const struct fsck *f, unsigned int part, uint32_t i, struct cairn_digest *ret)

@@ -157,22 +157,38 @@ static int from_remotes(struct fsck *f)
 
 /* --- one after the other --------------------------------------------------------------------- */
 
-static int enable_verity(const struct fsck *f, const struct cairn_digest *id)
+static bool is_digest(const struct fsck *f, int r, const struct cairn_digest *got,
+		      const struct cairn_digest *id)
+{
+	return r >= 0 && !memcmp(got->bytes, id->bytes, f->id_size);
+}
+
+/* Seals the object where it is, if it has its content; else that is what is wrong with it. */
+static int seal(const struct fsck *f, struct finding *found)
 {
 	char path[OBJECT_PATH_MAX];
-	struct cairn_digest measured;
+	struct cairn_digest got;
 	cleanup_fd int fd = -1;
+	int r;
 
-	object_path(path, id->bytes, f->id_size);
+	object_path(path, found->id.bytes, f->id_size);
 	fd = store_open_object(f->store, path, NULL);
-	return fd >= 0 && !verity_enable(fd, f->store->alg) && !verity_measure(fd, &measured) &&
-	       !memcmp(measured.bytes, id->bytes, f->id_size);
+	r = fd < 0 ? fd : store_digest_fd(fd, f->store->alg, &got);
+	if (!is_digest(f, r, &got, &found->id)) {
+		found->kind = CAIRN_DAMAGE_OBJECT;
+		found->text = "its content does not have its digest, and it has no fs-verity";
+		return 0;
+	}
+	r = verity_enable(fd, f->store->alg);
+	if (!r)
+		r = verity_measure(fd, &got);
+	return is_digest(f, r, &got, &found->id);
 }
 
 /* Returns 1: it is right now; 0: it is not, yet; or a negative errno. */
-static int repair_one(struct fsck *f, const struct finding *found)
+static int repair_one(struct fsck *f, struct finding *found)
 {
-	int r = 0;
+	int r = found->kind == CAIRN_DAMAGE_VERITY ? seal(f, found) : 0;
 
 	switch (found->kind) {
 	case CAIRN_DAMAGE_OBJECT:
@@ -181,7 +197,7 @@ static int repair_one(struct fsck *f, const struct finding *found)
 			r = from_store(f, f->options->from[i], &found->id);
 		return r;
 	case CAIRN_DAMAGE_VERITY:
-		return enable_verity(f, &found->id);
+		return r;
 	case CAIRN_DAMAGE_STRAY:
 		r = strncmp(found->name, "objects/", 8) || !strchr(found->name + 8, '/')
 			    ? 0

@@ -38,6 +38,20 @@ def test_secure(alg):
     assert run('cairn', 'fsck', '-q', '--repair', '--store', store).returncode == 0
     assert output('cairn', 'fsck', '-q', '--store', store) == b''
 
+    # Other bytes are not sealed in its place, but brought from where they are right.
+    second = f'{SCRATCH}/second-{alg}'
+    output('cairn', 'store', 'init', '--alg', alg, second)
+    output('cairn', 'copy', 'ref:x', '-q', '--from', store, '--to', second)
+    for options, kind in (([], 'object'), (['--metadata-only'], 'verity')):
+        with open(f'{SCRATCH}/wrong', 'w') as f:
+            f.write('wrong')
+        os.rename(f'{SCRATCH}/wrong', path)
+        found = run('cairn', 'fsck', '-q', '--json', *options, '--store', store)
+        assert (found.returncode, json.loads(found.stdout.splitlines()[0])['kind']) == (3, kind)
+        done = run('cairn', 'fsck', '-q', '--json', '--repair', *options, '--from', second, '--store', store)
+        assert (done.returncode, json.loads(done.stdout.splitlines()[0])['kind']) == (0, 'object'), done
+        assert output('cairn', 'fsck', '-q', '--store', store) == b''
+
     # An image without fs-verity is no image of a secure store.
     digest = output('cairn', 'digest', 'ref:x', '--store', store).decode().strip()
     image = f'{store}/objects/{digest[:2]}/{digest[2:]}'
