@@ -28,11 +28,6 @@ int image_into_batch(struct cairn_store *store, const struct cairn_tree *tree,
 		     struct names_batch *batch, struct object_signature *sig,
 		     struct cairn_image_result *ret, struct cairn_error *err);
 
-/* As cairn_layers_match(), in the format @only; -1: in all. */
-int layers_match(const struct cairn_tree *const *composefs, const struct cairn_tree *const *runtime,
-		 size_t nr, const struct cairn_digest *digest, int only,
-		 struct cairn_layer_rules *ret, struct cairn_error *err);
-
 /* A tree from the dump text in the rest of file @fd, with several threads. Returns 0, or -EAGAIN, with
  * the file where it was, for what is to be parsed in one: no long file, or a mistake in it; -ENOMEM. */
 int dump_read_pieces(int fd, unsigned int flags, unsigned int jobs, struct tree **ret);

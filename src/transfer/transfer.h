@@ -7,6 +7,9 @@
  *	fetch.c  from a web server: the image, then its contents
  *	slot.c   one download: in memory, or into a file that a later fetch goes on with
  *	index.c  the list of images that a server shows
+ *	bring.c  objects from either side
+ *	container.c, container-take.c  container images that come along
+ *	image.c  all of it: an image with what belongs to it
  */
 #ifndef TRANSFER_TRANSFER_H
 #define TRANSFER_TRANSFER_H
@@ -100,6 +103,17 @@ int fetch_each(struct fetch *f, const struct wants *w,
 	       struct cairn_error *err);
 
 DEFINE_CLEANUP(struct fetch *, fetch, fetch_close)
+
+/* --- all of it ------------------------------------------------------------------------------- */
+
+/* As cairn_store_copy() and cairn_store_fetch(), of checked arguments; @options and @ret are given. */
+int transfer_from_store(struct cairn_store *to, const struct cairn_store *from,
+			const struct cairn_digest *digest, const char *name,
+			const struct cairn_transfer_options *options,
+			struct cairn_transfer_result *ret, struct cairn_error *err);
+int transfer_from_server(struct cairn_store *to, const char *url, const char *remote,
+			 const char *name, const struct cairn_transfer_options *options,
+			 struct cairn_transfer_result *ret, struct cairn_error *err);
 
 /* --- the list of images ---------------------------------------------------------------------- */
 

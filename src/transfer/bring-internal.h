@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /* Bringing images into a store, from a store that is open or from one that is served: what both share. */
-#ifndef API_TRANSFER_INTERNAL_H
-#define API_TRANSFER_INTERNAL_H
+#ifndef TRANSFER_BRING_INTERNAL_H
+#define TRANSFER_BRING_INTERNAL_H
 
-#include "api/api-internal.h"
+#include "store/names.h"
 #include "transfer/transfer.h"
 
 struct transfer {
@@ -32,7 +32,7 @@ int transfer_map(const struct transfer *t, const struct wants *w, const uint8_t 
 int transfer_open(struct transfer *t, const struct cairn_digest *id, uint64_t most, bool keep,
 		  struct cairn_error *err);
 
-/* --- container images (transfer_oci.c) ------------------------------------------------------- */
+/* --- container images (container.c, container-take.c) ------------------------------------------------------- */
 
 /*
  * A container image that is to come along:
