@@ -135,9 +135,26 @@ int cairn_image_write(const struct cairn_tree *tree, const struct cairn_image_op
 	return 0;
 }
 
+#define WRITE_BACK                                                                                 \
+	((off_t)2 << 20) /* bytes that the disk is given at a time, while the next are made */
+
+struct image_file {
+	const struct pending *file;
+	off_t written, given;
+	bool sync;
+};
+
 static int write_pending(void *arg, const void *data, unsigned long size)
 {
-	return write_all(((const struct pending *)arg)->fd, data, size);
+	struct image_file *f = (struct image_file *)arg;
+	int r = write_all(f->file->fd, data, size);
+
+	f->written += (off_t)size;
+	if (!r && f->sync && f->written - f->given >= WRITE_BACK) {
+		(void)io_write_back(f->file->fd, f->given, (size_t)(f->written - f->given));
+		f->given = f->written;
+	}
+	return r;
 }
 
 int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char *path,
@@ -145,6 +162,7 @@ int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char 
 			   struct cairn_image_result *ret, struct cairn_error *err)
 {
 	struct pending file cleanup_pending = PENDING_INIT;
+	struct image_file out = {.file = &file, .sync = options->sync};
 	struct cairn_image_options to_file = *options;
 	struct cairn_image_result result;
 	cleanup_fd int parent = -1;
@@ -161,7 +179,7 @@ int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char 
 		return error_errno(err, r, "%s", path);
 
 	to_file.write = write_pending;
-	to_file.write_arg = &file;
+	to_file.write_arg = &out;
 	r = cairn_image_write(tree, &to_file, &result, err);
 	if (r < 0) {
 		error_prepend(err, "%s", path);

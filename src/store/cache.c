@@ -51,7 +51,7 @@ int store_cache_read(const struct cairn_store *s, const char *name, size_t max, 
 		return -EPERM;
 	if (st.st_size <= 0 || (uint64_t)st.st_size > max)
 		return -EFBIG;
-	data = malloc((size_t)st.st_size);
+	data = io_buffer((size_t)st.st_size);
 	if (!data)
 		return -ENOMEM;
 	n = pread_full(fd, data, (size_t)st.st_size, 0);

@@ -79,21 +79,28 @@ bool fsck_has(const struct fsck *f, const uint8_t *id);
 /* Lists all objects; tells what is no object. */
 int fsck_list(struct fsck *f);
 
-/* Reads them. */
-int fsck_read(struct fsck *f);
+/* Reads them, slowly. */
 int fsck_scrub(struct fsck *f);
 
 /* The images, or the streams. */
 struct fsck_entry {
 	const char *name;
 	struct cairn_digest id;
+	bool checked; /* an image */
 };
 
 struct fsck_entries {
 	struct fsck *f;
 	struct fsck_entry *entry;
 	size_t nr, size;
+	struct fsck_entry **by_id; /* in that order, where it is needed */
 };
+
+/* Reads all objects, and checks the images that are among them as soon as they are known to be well. */
+int fsck_read(struct fsck *f, struct fsck_entries *images);
+
+/* Checks the image, unless its object is damaged, and looks for what it needs. Any thread. */
+int fsck_check_image(struct fsck_entries *l, struct fsck_entry *e);
 
 /* An image that is open and in memory. */
 struct fsck_image {

@@ -360,28 +360,83 @@ static void digest_at(const struct fsck *f, unsigned int part, uint32_t i, struc
 struct reading {
 	struct fsck *f;
 	struct worker **workers;
+	struct fsck_entries *images;
+	uint8_t order[FSCK_PARTS];     /* of the parts */
+	size_t starts[FSCK_PARTS + 1]; /* images->by_id[starts[i]..starts[i + 1]) are in part i */
 };
+
+static int by_id(const void *a, const void *b)
+{
+	const struct fsck_entry *x = *(const struct fsck_entry *const *)a;
+	const struct fsck_entry *y = *(const struct fsck_entry *const *)b;
+
+	return memcmp(x->id.bytes, y->id.bytes, sizeof(x->id.bytes));
+}
+
+/* Where the images are among the objects. To check one takes a while, so parts with images come first. */
+static int place_images(struct reading *rd)
+{
+	struct fsck_entries *l = rd->images;
+	size_t nr = 0, first = 0;
+
+	l->by_id = (struct fsck_entry **)calloc(l->nr + 1, sizeof(struct fsck_entry *));
+	if (!l->by_id)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->nr; i++)
+		l->by_id[i] = &l->entry[i];
+	qsort(l->by_id, l->nr, sizeof(struct fsck_entry *), by_id);
+	for (unsigned int i = 0; i < FSCK_PARTS; i++) {
+		rd->starts[i] = nr;
+		while (nr < l->nr && l->by_id[nr]->id.bytes[0] == i)
+			nr++;
+		if (nr > rd->starts[i])
+			rd->order[first++] = (uint8_t)i;
+	}
+	rd->starts[FSCK_PARTS] = nr;
+	for (unsigned int i = 0; i < FSCK_PARTS; i++)
+		if (rd->starts[i + 1] == rd->starts[i])
+			rd->order[first++] = (uint8_t)i;
+	return 0;
+}
+
+/* Checks the image @e, whose object has just been read. */
+static int check_now(struct worker *w, struct fsck_entries *images, struct fsck_entry *e)
+{
+	int r = flush(w);
+
+	return r ? r : fsck_check_image(images, e);
+}
 
 static int read_part(void *arg, unsigned int worker, size_t i)
 {
 	const struct reading *rd = (const struct reading *)arg;
+	const unsigned int part = rd->order[i];
+	size_t image = rd->starts[part];
 	struct worker *w = rd->workers[worker];
 	struct fsck *f = rd->f;
 	cleanup_fd int fd = -1;
 	char name[3];
 	int r = 0;
 
-	if (!f->part[i].nr)
+	if (!f->part[part].nr)
 		return 0;
-	prefix_name((unsigned int)i, name);
+	prefix_name(part, name);
 	fd = open_directory(f->store->objects, name);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	for (uint32_t k = 0; k < f->part[i].nr && !r; k++) {
+	for (uint32_t k = 0; k < f->part[part].nr && !r; k++) {
 		struct cairn_digest id;
 
-		digest_at(f, (unsigned int)i, k, &id);
+		digest_at(f, part, k, &id);
 		r = read_object(w, fd, &id);
+		for (; !r && image < rd->starts[part + 1]; image++) {
+			struct fsck_entry *e = rd->images->by_id[image];
+			int c = memcmp(e->id.bytes, id.bytes, f->id_size);
+			if (c > 0)
+				break;
+			if (!c)
+				r = check_now(w, rd->images, e);
+		}
 		if (!r && (w->files >= REPORT_FILES || w->bytes >= REPORT_BYTES))
 			r = report(w);
 	}
@@ -396,11 +451,11 @@ static int finish(struct worker *w)
 	return r ? r : report(w);
 }
 
-int fsck_read(struct fsck *f)
+int fsck_read(struct fsck *f, struct fsck_entries *images)
 {
 	const unsigned int jobs = MAX(f->jobs, 1u);
-	struct reading rd = {.f = f};
-	int r = 0;
+	struct reading rd = {.f = f, .images = images};
+	int r = place_images(&rd);
 
 	rd.workers = (struct worker **)calloc(jobs, sizeof(struct worker *));
 	for (unsigned int i = 0; rd.workers && i < jobs && !r; i++) {

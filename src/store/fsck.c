@@ -123,6 +123,7 @@ static int add_entry(void *arg, const struct store_name *name)
 	}
 	l->entry[l->nr].name = arena_dup(&l->f->arena, name->name, strlen(name->name));
 	l->entry[l->nr].id = name->id;
+	l->entry[l->nr].checked = false;
 	return l->entry[l->nr++].name ? 0 : -ENOMEM;
 }
 
@@ -214,10 +215,8 @@ static bool is_bad(struct fsck *f, const struct cairn_digest *id)
 	return bad;
 }
 
-static int check_image(void *arg, unsigned int worker, size_t i)
+int fsck_check_image(struct fsck_entries *l, struct fsck_entry *e)
 {
-	const struct fsck_entries *l = (const struct fsck_entries *)arg;
-	const struct fsck_entry *e = &l->entry[i];
 	struct fsck_image o cleanup_fsck_image = {.fd = -1};
 	struct fsck *f = l->f;
 	struct needing n = {f, STORE_IMAGES, e};
@@ -225,7 +224,7 @@ static int check_image(void *arg, unsigned int worker, size_t i)
 	enum cairn_alg alg;
 	int r;
 
-	(void)worker;
+	e->checked = true;
 	if (!is_there(f, &e->id))
 		return need(&n, e->id.bytes, "the image is missing");
 	if (is_bad(f, &e->id))
@@ -396,16 +395,28 @@ static int check_leftovers(struct fsck *f)
 
 /* --- all of it ------------------------------------------------------------------------------- */
 
-static int check_names(struct fsck *f, struct fsck_entries *images, struct fsck_entries *streams)
+static int list_names(struct fsck *f, struct fsck_entries *images, struct fsck_entries *streams)
 {
 	int r = store_list_entries(f->store, STORE_IMAGES, add_entry, images, f->err);
 
-	if (!r)
-		r = store_list_entries(f->store, STORE_STREAMS, add_entry, streams, f->err);
+	return r ? r : store_list_entries(f->store, STORE_STREAMS, add_entry, streams, f->err);
+}
+
+/* Those that could not be checked when they were read: they are missing, or in a parent. */
+static int check_image(void *arg, unsigned int worker, size_t i)
+{
+	struct fsck_entries *images = (struct fsck_entries *)arg;
+
+	(void)worker;
+	return images->entry[i].checked ? 0 : fsck_check_image(images, &images->entry[i]);
+}
+
+static int check_names(struct fsck *f, struct fsck_entries *images, struct fsck_entries *streams)
+{
+	int r = parallel_for(f->jobs, images->nr, check_image, images);
+
 	f->result->images = images->nr;
 	f->result->streams = streams->nr;
-	if (!r)
-		r = parallel_for(f->jobs, images->nr, check_image, images);
 	for (size_t i = 0; i < streams->nr && !r; i++)
 		r = check_stream(f, &streams->entry[i]);
 	for (unsigned int kind = 0; kind < 2 && !r; kind++)
@@ -437,7 +448,7 @@ static int repair_all(struct fsck *f, struct fsck_entries *images, struct fsck_e
 			r = note_mended(f, fsck_finding(f, i), &now);
 		for (size_t i = 0; i < images->nr && !r; i++)
 			if (keyset_has(&now, digest_key(images->entry[i].id.bytes)))
-				r = check_image(images, 0, i);
+				r = fsck_check_image(images, &images->entry[i]);
 		for (size_t i = 0; i < streams->nr && !r; i++)
 			if (keyset_has(&now, digest_key(streams->entry[i].id.bytes)))
 				r = check_stream(f, &streams->entry[i]);
@@ -454,17 +465,12 @@ static int check(struct fsck *f)
 	struct fsck_entries images = {.f = f}, streams = {.f = f};
 	int r = fsck_list(f);
 
+	if (!r && !f->store->bare)
+		r = list_names(f, &images, &streams);
 	if (!r)
-		r = scrub ? fsck_scrub(f) : fsck_read(f);
+		r = scrub ? fsck_scrub(f) : fsck_read(f, &images);
 	if (!r && !scrub && !f->store->bare)
 		r = check_names(f, &images, &streams);
-	else if (!r && !f->store->bare && fsck_nr_findings(f)) {
-		/* Only for whom the damage hurts. */
-		r = store_list_entries(f->store, STORE_IMAGES, add_entry, &images, f->err);
-		if (!r)
-			r = store_list_entries(f->store, STORE_STREAMS, add_entry, &streams,
-					       f->err);
-	}
 	if (!r && fsck_nr_findings(f))
 		r = fsck_find_uses(f, &images, &streams);
 	if (!r && fsck_nr_findings(f) && f->options->flags & CAIRN_FSCK_REPAIR)
@@ -475,6 +481,7 @@ static int check(struct fsck *f)
 		*f->err = f->unreachable;
 		r = f->unreachable.code;
 	}
+	free(images.by_id);
 	free(images.entry);
 	free(streams.entry);
 	return r;

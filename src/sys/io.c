@@ -3,8 +3,11 @@
 #include "sys/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 
-#define PAGE 4096u
+#define PAGE      ((size_t)4096)
+#define HUGE_PAGE ((size_t)2 << 20)
 
 #define BATCH_MIN ((size_t)256 << 10)
 #define BATCH_MAX ((size_t)1 << 20)
@@ -70,7 +73,17 @@ ssize_t pread_full(int fd, void *data, size_t size, off_t offset)
 
 void *io_buffer(size_t size)
 {
-	return aligned_alloc(PAGE, ROUND_UP(size, (size_t)PAGE));
+	const size_t page = size >= HUGE_PAGE ? HUGE_PAGE : PAGE;
+	void *p = aligned_alloc(page, ROUND_UP(size, page));
+
+	if (p && page == HUGE_PAGE)
+		(void)madvise(p, size, MADV_HUGEPAGE);
+	return p;
+}
+
+int io_write_back(int fd, off_t offset, size_t size)
+{
+	return sync_file_range(fd, offset, (off_t)size, SYNC_FILE_RANGE_WRITE) < 0 ? -errno : 0;
 }
 
 size_t io_batch_size(void)
