@@ -26,6 +26,7 @@ struct chunked_work {
 	struct toc toc;
 	struct cairn_digest *here; /* of each file the object that has it; alg 0: it is fetched */
 	size_t next;               /* file that comes next */
+	struct store_reading *reading;
 
 	struct buf batch;
 	struct span spans[CHUNKED_RANGES_MAX];

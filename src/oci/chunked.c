@@ -173,6 +173,9 @@ static int import(struct chunked_work *w, const char *split, struct tree **ret,
 	options.stored = note_stored;
 	options.stored_arg = w;
 	options.unhashed = w->by_table;
+	r = store_reading_new(w->p->store, &w->reading);
+	if (r < 0)
+		return error_errno(err, r, "layer");
 	r = layer_import_new(&options, &w->import, err);
 	if (r == 0)
 		r = w->by_table ? chunked_table_tar(w, w->p->kind == TOC_ESTARGZ, err)
@@ -180,6 +183,7 @@ static int import(struct chunked_work *w, const char *split, struct tree **ret,
 	if (r == 0)
 		r = layer_import_finish(w->import, ret, res, err);
 	layer_import_free(w->import);
+	store_reading_free(w->reading);
 	return r;
 }
 

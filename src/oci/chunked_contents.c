@@ -274,7 +274,7 @@ static int feed_here(struct chunked_work *w, const struct toc_file *f, struct ca
 	if (r > 0 && w->by_table)
 		reading.done = f->size;
 	else if (r >= 0)
-		r = store_read_object(w->p->store, path, id, feed_object, &reading, err);
+		r = store_reading_object(w->reading, path, id, feed_object, &reading, err);
 	if (r >= 0 && reading.done != f->size)
 		r = error_set(err, -EILSEQ, CAIRN_ERROR_DIGEST,
 			      "object %s has %llu bytes, not %llu", path,

@@ -199,6 +199,7 @@ struct learn {
 	size_t nr;
 	uint8_t *ids; /* of all contents that are known, sorted */
 	size_t nr_ids;
+	struct store_reading *reading;
 };
 
 static int by_size(const void *a, const void *b)
@@ -256,7 +257,7 @@ static void learn_object(struct learn *l, int dirfd, const char *prefix, const c
 	if (oci_hash_init(&hash, NULL) < 0)
 		return;
 	snprintf(path, sizeof(path), "%s/%s", prefix, name);
-	if (store_read_object(l->c->store, path, &id, hash_piece, &hash, NULL) < 0 ||
+	if (store_reading_object(l->reading, path, &id, hash_piece, &hash, NULL) < 0 ||
 	    oci_hash_final(&hash, text) < 0)
 		return;
 	if (hex_get(text + 7, sha256, sizeof(sha256)) == 0)
@@ -293,12 +294,15 @@ void contents_learn(struct contents *c, const uint64_t *sizes, size_t nr)
 		memcpy(l.ids + i * c->id_size, record_at(c, i) + SHA_SIZE, c->id_size);
 	l.nr_ids = c->nr;
 	pthread_mutex_unlock(&c->lock);
-	if (!l.ids)
+	if (!l.ids || store_reading_new(c->store, &l.reading) < 0) {
+		free(l.ids);
 		return;
+	}
 	qsort_r(l.ids, l.nr_ids, c->id_size, compare_ids, &c->id_size);
 	for (unsigned int i = 0; i < 256; i++) {
 		snprintf(prefix, sizeof(prefix), "%02x", i);
 		learn_directory(&l, prefix);
 	}
+	store_reading_free(l.reading);
 	free(l.ids);
 }

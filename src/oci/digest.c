@@ -98,17 +98,24 @@ int oci_hash_update(struct oci_hash *hash, const void *data, size_t size)
 	return EVP_DigestUpdate((EVP_MD_CTX *)hash->context, data, size) == 1 ? 0 : -ENOMEM;
 }
 
-int oci_hash_final(struct oci_hash *hash, char out[OCI_DIGEST_MAX])
+int oci_hash_raw(struct oci_hash *hash, uint8_t out[OCI_HASH_MAX])
 {
-	uint8_t bytes[EVP_MAX_MD_SIZE];
 	unsigned int size = 0;
-	int ok = EVP_DigestFinal_ex((EVP_MD_CTX *)hash->context, bytes, &size);
+	int ok = EVP_DigestFinal_ex((EVP_MD_CTX *)hash->context, out, &size);
 
 	oci_hash_fini(hash);
-	if (ok != 1)
-		return -ENOMEM;
+	return ok == 1 ? 0 : -ENOMEM;
+}
+
+int oci_hash_final(struct oci_hash *hash, char out[OCI_DIGEST_MAX])
+{
+	uint8_t bytes[OCI_HASH_MAX];
+	int r = oci_hash_raw(hash, bytes);
+
+	if (r < 0)
+		return r;
 	memcpy(out, hash->is_sha512 ? "sha512:" : "sha256:", 7);
-	*hex_put(out + 7, bytes, size) = '\0';
+	*hex_put(out + 7, bytes, hash->is_sha512 ? 64 : 32) = '\0';
 	return 0;
 }
 

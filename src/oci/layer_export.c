@@ -119,7 +119,7 @@ int layer_load(int fd, enum cairn_profile profile, struct tree **ret,
 
 struct export
 {
-	const struct cairn_store *store;
+	struct store_reading *store;
 	struct oci_hash hash;
 	decompress_fn fn;
 	void *arg;
@@ -150,7 +150,7 @@ static int64_t export_object(void *arg, const struct cairn_digest *id)
 
 	x->object_size = 0;
 	(void)object_path(path, id->bytes, cairn_digest_size((enum cairn_alg)id->alg));
-	r = store_read_object(x->store, path, id, export_piece, x, x->err);
+	r = store_reading_object(x->store, path, id, export_piece, x, x->err);
 	return r < 0 ? r : (int64_t)x->object_size;
 }
 
@@ -159,7 +159,8 @@ int layer_export(const struct cairn_store *store, int fd, const char *diff_id, d
 {
 	struct splitstream *s cleanup(stream) = NULL;
 	struct cairn_error ignored;
-	struct export x = {.store = store, .fn = fn, .arg = arg, .err = err ? err : &ignored};
+	struct store_reading *reading cleanup(store_reading) = NULL;
+	struct export x = {.fn = fn, .arg = arg, .err = err ? err : &ignored};
 	const struct splitstream_sink sink = {export_bytes, export_object, &x};
 	char computed[OCI_DIGEST_MAX];
 	int r;
@@ -167,7 +168,10 @@ int layer_export(const struct cairn_store *store, int fd, const char *diff_id, d
 	r = open_layer(fd, store->alg, &s, err);
 	if (r < 0)
 		return r;
-	r = oci_hash_init(&x.hash, diff_id);
+	r = store_reading_new(store, &reading);
+	x.store = reading;
+	if (r == 0)
+		r = oci_hash_init(&x.hash, diff_id);
 	if (r < 0)
 		return error_errno(err, r, "write the layer");
 	r = splitstream_read(s, &sink, err);

@@ -34,6 +34,9 @@ struct layer_import_options {
 	 * for: its object. May be NULL. */
 	void (*stored)(void *arg, const void *cookie, const struct cairn_digest *id);
 	void *stored_arg;
+	/* Likewise of each content that became an object, and its SHA-256, which is computed for that. May be NULL. */
+	void (*hashed)(void *arg, const uint8_t sha256[32], const struct cairn_digest *id);
+	void *hashed_arg;
 };
 
 struct layer_import_result {

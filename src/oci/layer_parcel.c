@@ -23,6 +23,7 @@
 #define STEPS_MAX   2048
 #define WAITING     3 /* parcels */
 #define HOLD_MAX    (4u << 20)
+#define SHA256_SIZE 32
 
 enum step_kind {
 	STEP_INLINE, /* bytes of the split stream */
@@ -50,6 +51,7 @@ struct parcel {
 struct record {
 	struct layer_file *file;
 	const void *cookie;
+	bool hashed; /* and by the SHA-256 of the content */
 };
 
 struct parcels {
@@ -66,8 +68,9 @@ struct parcels {
 	struct cairn_digest digests[STEPS_MAX][VERITY_ALGS_MAX];
 	struct buf records;
 	struct verity verity; /* of a content that comes in pieces */
-	uint64_t done;        /* bytes of it */
-	uint8_t *hold;        /* HOLD_MAX bytes, made when it is first needed */
+	struct oci_hash sha256;
+	uint64_t done; /* bytes of it */
+	uint8_t *hold; /* HOLD_MAX bytes, made when it is first needed */
 	struct pending pending;
 	uint64_t new_objects, new_bytes;
 	struct cairn_error error;
@@ -82,15 +85,29 @@ static int out_of_memory(struct cairn_error *err)
 
 static int record(struct parcels *p, const struct step *s, const struct cairn_digest *digests)
 {
-	const struct record head = {s->file, s->cookie};
-	int r;
+	const struct record head = {s->file, s->cookie, p->sha256.context != NULL};
+	uint8_t sha256[OCI_HASH_MAX];
+	int r = 0;
 
-	if (!s->file && !s->cookie)
+	if (head.hashed)
+		r = oci_hash_raw(&p->sha256, sha256);
+	if (!s->file && !s->cookie && !head.hashed)
 		return 0;
-	r = buf_put(&p->records, &head, sizeof(head));
+	if (r == 0)
+		r = buf_put(&p->records, &head, sizeof(head));
 	for (unsigned int i = 0; r == 0 && i < p->nr_algs; i++)
 		r = buf_put(&p->records, digests[i].bytes, cairn_digest_size(p->algs[i]));
-	return r;
+	return r == 0 && head.hashed ? buf_put(&p->records, sha256, SHA256_SIZE) : r;
+}
+
+/* The next bytes of a content, if somebody wants to know its SHA-256. */
+static int hash(struct parcels *p, const void *data, size_t size)
+{
+	if (!p->options->hashed)
+		return 0;
+	if (!p->sha256.context && oci_hash_init(&p->sha256, NULL) < 0)
+		return -ENOMEM;
+	return oci_hash_update(&p->sha256, data, size);
 }
 
 /* A content has become an object, or would have. */
@@ -158,6 +175,8 @@ static int put_piece(struct parcels *p, const struct step *s, const void *data,
 	int r = 0;
 
 	verity_update(&p->verity, data, s->size);
+	if (hash(p, data, s->size) < 0)
+		return out_of_memory(err);
 	if (p->options->store)
 		r = keep_piece(p, s, data, err);
 	p->done += s->size;
@@ -183,6 +202,8 @@ static int take_step(struct parcels *p, const struct parcel *parcel, uint32_t i,
 	case STEP_INLINE:
 		return splitwriter_inline(p->writer, data, s->size) < 0 ? out_of_memory(err) : 0;
 	case STEP_WHOLE:
+		if (hash(p, data, s->size) < 0)
+			return out_of_memory(err);
 		return put_whole(p, s, data, p->digests[i], err);
 	case STEP_PIECE:
 		return put_piece(p, s, data, err);
@@ -375,8 +396,9 @@ int parcels_new(const struct layer_import_options *options, struct parcels **ret
 		algs |= CAIRN_ALG_BIT(options->store->alg);
 	p->options = options;
 	p->pending = PENDING_INIT;
-	p->records = BUF_INIT((size_t)LAYER_ENTRIES_MAX *
-			      (sizeof(struct record) + VERITY_ALGS_MAX * CAIRN_DIGEST_MAX));
+	p->records = BUF_INIT(
+		(size_t)LAYER_ENTRIES_MAX *
+		(sizeof(struct record) + VERITY_ALGS_MAX * CAIRN_DIGEST_MAX + SHA256_SIZE));
 	if (init(p, algs) < 0)
 		return -ENOMEM;
 	*ret = take_ptr(p);
@@ -392,6 +414,7 @@ void parcels_free(struct parcels *p)
 	verity_batch_free(p->batch);
 	verity_fini(&p->verity);
 	buf_fini(&p->records);
+	oci_hash_fini(&p->sha256);
 	pending_discard(&p->pending);
 	free(p->hold);
 	free(p);
@@ -423,6 +446,11 @@ static int tell(struct parcels *p, struct layer_builder *builder)
 		if (head.cookie && p->options->stored)
 			p->options->stored(p->options->stored_arg, head.cookie,
 					   &digests[p->store_slot]);
+		if (!head.hashed)
+			continue;
+		p->options->hashed(p->options->hashed_arg, (const uint8_t *)at,
+				   &digests[p->store_slot]);
+		at += SHA256_SIZE;
 	}
 	return 0;
 }

@@ -34,6 +34,8 @@ int oci_hash_update(struct oci_hash *hash, const void *data, size_t size);
 
 /* Writes the digest as text and ends. */
 int oci_hash_final(struct oci_hash *hash, char out[OCI_DIGEST_MAX]);
+/* Likewise, its bytes: 32 or 64. */
+int oci_hash_raw(struct oci_hash *hash, uint8_t out[OCI_HASH_MAX]);
 void oci_hash_fini(struct oci_hash *hash);
 
 /* All at once. */

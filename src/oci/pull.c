@@ -119,35 +119,6 @@ static int take_piece(void *arg, const void *data, size_t size, struct cairn_err
 	return 0;
 }
 
-static int whole_layer(struct job *j, size_t i, const struct layer_import_options *options,
-		       struct layer_import_result *result, struct cairn_error *err)
-{
-	const struct oci_descriptor *d = &j->image->manifest->parts[i];
-	struct pull_layer *l = &j->pull->layers[i];
-	struct layer_import *im cleanup(layer_import) = NULL;
-	struct blob_keeper keeper cleanup_blob_keeper = {0};
-	struct fetch f = {.job = j, .layer = i};
-	int r = layer_import_new(options, &im, err);
-
-	if (r == 0 && j->options->keep_blobs && j->options->store) {
-		f.keeper = &keeper;
-		r = blob_keeper_begin(&keeper, j->options->store, err);
-	}
-	if (r < 0)
-		return r;
-	f.import = im;
-	r = oci_source_blob(j->image->source, d, take_piece, &f, err);
-	l->fetched += f.done;
-	if (r == 0 && f.malformed.code < 0) {
-		if (err)
-			*err = f.malformed;
-		r = f.malformed.code;
-	}
-	if (r == 0)
-		r = layer_import_finish(im, &l->tree, result, err);
-	return r == 0 && f.keeper ? blob_keeper_end(&keeper, &l->blob, err) : r;
-}
-
 /* --- a layer that lies unpacked somewhere ---------------------------------------------------- */
 
 #define PIECE     (256u << 10)
@@ -301,7 +272,7 @@ static int part_of_layer(struct job *j, size_t i, const struct layer_import_opti
 
 	if (r == 0 && chunked.by_table && !j->options->keep_blobs)
 		l->whole = "it has no table of contents that the manifest pins";
-	if (r <= 0 || !j->contents)
+	if (r <= 0 || !j->contents || j->options->store->empty)
 		return r < 0 ? r : -EOPNOTSUPP;
 	r = chunked_pull(&chunked, &l->tree, &found, err);
 	if (r == -EOPNOTSUPP && chunked.by_table)
@@ -312,6 +283,48 @@ static int part_of_layer(struct job *j, size_t i, const struct layer_import_opti
 		(void)toc_key_of(d, l->toc);
 	*result = found.import;
 	return 0;
+}
+
+static void note_hashed(void *arg, const uint8_t sha256[32], const struct cairn_digest *id)
+{
+	contents_add((struct contents *)arg, sha256, id);
+}
+
+static int whole_layer(struct job *j, size_t i, struct layer_import_options *options,
+		       struct layer_import_result *result, struct cairn_error *err)
+{
+	const struct oci_descriptor *d = &j->image->manifest->parts[i];
+	struct pull_layer *l = &j->pull->layers[i];
+	struct layer_import *im cleanup(layer_import) = NULL;
+	struct blob_keeper keeper cleanup_blob_keeper = {0};
+	struct fetch f = {.job = j, .layer = i};
+	struct toc_place place;
+	enum toc_kind kind;
+	int r;
+
+	/* When it is updated tables will ask for its files by their SHA-256. */
+	if (j->contents && use_table(j, i, &place, &kind, NULL) == 1) {
+		options->hashed = note_hashed;
+		options->hashed_arg = j->contents;
+	}
+	r = layer_import_new(options, &im, err);
+	if (r == 0 && j->options->keep_blobs && j->options->store) {
+		f.keeper = &keeper;
+		r = blob_keeper_begin(&keeper, j->options->store, err);
+	}
+	if (r < 0)
+		return r;
+	f.import = im;
+	r = oci_source_blob(j->image->source, d, take_piece, &f, err);
+	l->fetched += f.done;
+	if (r == 0 && f.malformed.code < 0) {
+		if (err)
+			*err = f.malformed;
+		r = f.malformed.code;
+	}
+	if (r == 0)
+		r = layer_import_finish(im, &l->tree, result, err);
+	return r == 0 && f.keeper ? blob_keeper_end(&keeper, &l->blob, err) : r;
 }
 
 static int fetch_once(struct job *j, size_t i, struct cairn_error *err)
@@ -544,14 +557,14 @@ static int first_error(const struct job *j, int r, struct cairn_error *err)
 	return error_errno(err, r, "pull");
 }
 
-/* Whether contents of the store can take the place of some that would be fetched. */
+/* Whether contents of the store can take the place of some that would be fetched, or of some that will be. */
 static int open_contents(struct job *j, struct cairn_error *err)
 {
 	struct cairn_store *store = j->options->store;
 	struct toc_place place;
 	enum toc_kind kind;
 
-	if (!store || store->empty)
+	if (!store)
 		return 0;
 	for (size_t i = 0; i < j->nr_order; i++) {
 		if (use_table(j, j->order[i], &place, &kind, NULL) == 1)

@@ -57,32 +57,68 @@ int store_find_object(const struct cairn_store *s, const char *object_path,
 	return -ENOENT;
 }
 
-int store_read_object(const struct cairn_store *s, const char *object_path,
-		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
-		      struct cairn_error *err)
+/* --- verified -------------------------------------------------------------------------------- */
+
+struct store_reading {
+	struct reader *reader;
+	uint8_t *piece;
+};
+
+int store_reading_new(const struct cairn_store *s, struct store_reading **ret)
 {
 	const struct reader_options options = {0};
+	struct store_reading *reading cleanup(store_reading) =
+		(struct store_reading *)calloc(1, sizeof(*reading));
+
+	if (!reading)
+		return -ENOMEM;
+	reading->piece = (uint8_t *)io_buffer(PIECE);
+	if (!reading->piece || reader_new(&s, 1, &options, &reading->reader) < 0)
+		return -ENOMEM;
+	*ret = take_ptr(reading);
+	return 0;
+}
+
+void store_reading_free(struct store_reading *reading)
+{
+	if (!reading)
+		return;
+	reader_free(reading->reader);
+	free(reading->piece);
+	free(reading);
+}
+
+int store_reading_object(struct store_reading *reading, const char *object_path,
+			 const struct cairn_digest *digest, cairn_write_fn write, void *arg,
+			 struct cairn_error *err)
+{
 	const struct reader_key key = {.path = object_path,
 				       .path_len = (uint32_t)strnlen(object_path, PATH_MAX),
 				       .size = UINT64_MAX,
 				       .digest = *digest};
-	cleanup_free uint8_t *piece = (uint8_t *)io_buffer(PIECE);
-	cleanup(reader) struct reader *reader = NULL;
 	struct reader_object *o;
 	uint64_t offset = 0;
 	ssize_t n;
-	int r = piece ? reader_new(&s, 1, &options, &reader) : -ENOMEM;
+	int r = reader_get(reading->reader, &key, &o, err);
 
-	if (r < 0)
-		return error_errno(err, r, "read object %s", object_path);
-	r = reader_get(reader, &key, &o, err);
 	if (r < 0)
 		return r;
 	do {
-		n = reader_read(reader, o, piece, PIECE, offset, NULL, err);
-		r = n > 0 ? write(arg, piece, (unsigned long)n) : (int)n;
+		n = reader_read(reading->reader, o, reading->piece, PIECE, offset, NULL, err);
+		r = n > 0 ? write(arg, reading->piece, (unsigned long)n) : (int)n;
 		offset += (uint64_t)MAX(n, 0);
 	} while (n > 0 && !r);
-	reader_put(reader, o);
+	reader_drop(reading->reader, o);
 	return r;
+}
+
+int store_read_object(const struct cairn_store *s, const char *object_path,
+		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
+		      struct cairn_error *err)
+{
+	struct store_reading *reading cleanup(store_reading) = NULL;
+
+	if (store_reading_new(s, &reading) < 0)
+		return error_errno(err, -ENOMEM, "read object %s", object_path);
+	return store_reading_object(reading, object_path, digest, write, arg, err);
 }

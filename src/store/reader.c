@@ -313,6 +313,14 @@ void reader_put(struct reader *r, struct reader_object *o)
 	pthread_mutex_unlock(&r->lock);
 }
 
+void reader_drop(struct reader *r, struct reader_object *o)
+{
+	pthread_mutex_lock(&r->lock);
+	if (!--o->refs)
+		remove_object(r, o);
+	pthread_mutex_unlock(&r->lock);
+}
+
 int reader_get(struct reader *r, const struct reader_key *key, struct reader_object **ret,
 	       struct cairn_error *err)
 {

@@ -73,6 +73,8 @@ int reader_trees(const struct reader *r, size_t store);
 int reader_get(struct reader *r, const struct reader_key *key, struct reader_object **ret,
 	       struct cairn_error *err);
 void reader_put(struct reader *r, struct reader_object *o);
+/* Likewise, and it will not be asked for again. */
+void reader_drop(struct reader *r, struct reader_object *o);
 
 uint64_t reader_object_size(const struct reader_object *o);
 /* Whether the kernel vouches for it, and the descriptor, the object's, valid until reader_put(). */

@@ -201,6 +201,15 @@ int store_read_object(const struct cairn_store *s, const char *object_path,
 		      const struct cairn_digest *digest, cairn_write_fn write, void *arg,
 		      struct cairn_error *err);
 
+/* Likewise for many objects, of one thread: what reading one takes beside its bytes is made once. */
+struct store_reading;
+int store_reading_new(const struct cairn_store *s, struct store_reading **ret);
+void store_reading_free(struct store_reading *reading);
+DEFINE_CLEANUP(struct store_reading *, store_reading, store_reading_free)
+int store_reading_object(struct store_reading *reading, const char *object_path,
+			 const struct cairn_digest *digest, cairn_write_fn write, void *arg,
+			 struct cairn_error *err);
+
 /* Whether the file system of @s has room for contents of @bytes more. @source: on the file system that they
  * come from, whose blocks they may share; -1: from elsewhere. Returns 0, also where that cannot be told, or
  * -ENOSPC with words. */

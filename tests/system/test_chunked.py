@@ -156,6 +156,9 @@ def test_update(tmp_path, where):
     if where == 'layout':
         assert pull(tmp_path / 's', old)['fetched'] == json.loads(
             run('cairn', 'oci', 'layers', '--json', old).stdout)['size']
+        # The pull of the whole layer has told which contents there are: 32 bytes of SHA-256, 32 of the object's name.
+        objects = {data for data in contents(1).values() if data and len(data) > 64}
+        assert os.path.getsize(tmp_path / 's' / 'cairn' / 'cache' / 'contents') == 16 + 64 * len(objects)
         found = pull(tmp_path / 's', new)
         assert (found['digest'], found['fetched'] < size // 4) == (wanted, True), (found, size)
         # Also what was not chunked serves: its files are hashed when one of that size is looked for.
