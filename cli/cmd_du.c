@@ -62,9 +62,10 @@ static int find_user(const struct cairn_store *store, const struct cairn_usage *
 	return EXIT_FAILED;
 }
 
-static const char *const keys[] = {"image",   "names",          "stream", "digest",  "objects",
-				   "bytes",   "unique_objects", "unique", "shared",  "elsewhere",
-				   "missing", "frees",          "held",   "problem", NULL};
+static const char *const keys[] = {"image",   "names",     "stream",         "digest",
+				   "objects", "bytes",     "unique_objects", "unique",
+				   "shared",  "elsewhere", "missing",        "frees",
+				   "held",    "container", "problem",        NULL};
 
 static void user_row(const struct cairn_usage_user *u)
 {
@@ -84,6 +85,7 @@ static void user_row(const struct cairn_usage_user *u)
 		u->mounted                    ? cell_word("mount")
 		: u->kind == CAIRN_USAGE_ROOT ? cell_word("root")
 					      : cell_none(),
+		cell_bool(u->container),
 		u->problem ? cell_word(u->problem) : cell_none(),
 	};
 

@@ -2,7 +2,8 @@
 /*
  * What the images of a store cost, and what they share.
  *
- * Users are the images that a reference names, and the streams that one names; then the images that nothing names but a
+ * Users are the images that a reference names, each with the container image of that name
+ * (cairn_oci_pull()) if there is one, and the other streams that one names; then the images that nothing names but a
  * collection keeps: mounted ones, and those that are given. Each object of the store
  * has a set of users: those that need it. All figures follow from the sets and their bytes, but what is
  * reclaimable: that is what cairn_store_gc() would remove.
@@ -28,12 +29,13 @@ enum cairn_usage_kind {
 struct cairn_usage_user {
 	const char *const *names; /* references that name it, in order; one at least */
 	unsigned long nr_names;
-	int kind;                              /* enum cairn_usage_kind */
-	int mounted;                           /* 1: it is, so it is kept also without a name */
-	int stream;                            /* 1: names are those of a stream */
-	struct cairn_digest digest;            /* of the image, or the stream's object */
-	uint64_t objects, bytes;               /* in the store that it needs, itself included */
-	uint64_t unique_objects, unique_bytes; /* of them, those that no other user needs */
+	int kind;                   /* enum cairn_usage_kind */
+	int mounted;                /* 1: it is, so it is kept also without a name */
+	int stream;                 /* 1: names are those of a stream */
+	int container;              /* 1: an image with the container image of its name */
+	struct cairn_digest digest; /* of the image, or the stream's object */
+	uint64_t objects, bytes;    /* in the store that it needs, itself included */
+	uint64_t unique_objects, unique_bytes;       /* of them, those that no other user needs */
 	uint64_t elsewhere_objects, elsewhere_bytes; /* needed, and in a parent */
 	uint64_t missing;                            /* needed objects that are nowhere */
 	uint64_t frees; /* bytes that are no longer needed when its references are gone */

@@ -53,11 +53,19 @@ struct cairn_usage {
 
 	struct cairn_usage_user *users;
 	unsigned long nr_users, max_users;
+	struct container *containers;
+	size_t nr_containers, max_containers;
 	struct cairn_usage_set *result;
 	unsigned long nr_result;
 	uint32_t *members; /* of all results */
 	struct cairn_usage_total total;
 	char problem[CAIRN_ERROR_TEXT_MAX];
+};
+
+/* The manifest's stream of a container image, which has a name of an image too. */
+struct container {
+	unsigned long user;
+	struct cairn_digest id;
 };
 
 /* A list of digests that a user needs. */
@@ -265,19 +273,31 @@ static int needs_of_streams(const struct cairn_store *s, struct needs *streams, 
 	return 0;
 }
 
-static int needs_of(const struct cairn_store *s, const struct cairn_usage_user *user,
-		    struct needs *needs, struct cairn_error *err)
+/* A stream, and all that it leads to. */
+static int needs_of_stream(const struct cairn_store *s, const struct cairn_digest *id,
+			   struct needs *needs, struct cairn_error *err)
 {
 	struct needs streams = {.size = needs->size};
-	int r = add_need(user->stream ? &streams : needs, user->digest.bytes);
+	int r = add_need(&streams, id->bytes);
 
-	if (r < 0)
-		r = out_of_memory(err);
-	else if (user->stream)
-		r = needs_of_streams(s, &streams, needs, err);
-	else
-		r = needs_of_image(s, &user->digest, needs, err);
+	r = r < 0 ? out_of_memory(err) : needs_of_streams(s, &streams, needs, err);
 	free(streams.digests);
+	return r;
+}
+
+static int needs_of(const struct cairn_usage *u, unsigned long number, struct needs *needs,
+		    struct cairn_error *err)
+{
+	const struct cairn_usage_user *user = &u->users[number];
+	int r;
+
+	if (user->stream)
+		return needs_of_stream(u->store, &user->digest, needs, err);
+	r = add_need(needs, user->digest.bytes);
+	r = r < 0 ? out_of_memory(err) : needs_of_image(u->store, &user->digest, needs, err);
+	for (size_t i = 0; i < u->nr_containers && !r; i++)
+		if (u->containers[i].user == number)
+			r = needs_of_stream(u->store, &u->containers[i].id, needs, err);
 	return r;
 }
 
@@ -348,7 +368,7 @@ static int add_user_needs(struct cairn_usage *u, uint32_t number, struct cairn_e
 	struct cairn_error why = {0};
 	size_t at = 0;
 	int r = number < u->first_file
-			? needs_of(u->store, &u->users[number], &needs, &why)
+			? needs_of(u, number, &needs, &why)
 			: needs_of_file(u->options->images[number - u->first_file], &needs, &why);
 
 	if (r == -ENOMEM) {
@@ -418,11 +438,38 @@ static int add_user(struct cairn_usage *u, int kind, int stream, const struct ca
 	return add_name(p, name);
 }
 
+/* A container image that has the name of an image is one with it: who drops the name drops both. Returns 1; 0: it has
+ * not; or -ENOMEM. */
+static int add_container(struct cairn_usage *u, const struct store_name *ref,
+			 const struct cairn_digest *id)
+{
+	char tag[STORE_REF_MAX + 1];
+	struct container *c;
+
+	if (!store_tag_of(ref, tag))
+		return 0;
+	for (unsigned long i = 0; i < u->nr_users; i++) {
+		for (unsigned long j = 0; j < u->users[i].nr_names; j++) {
+			if (u->users[i].stream || strcmp(u->users[i].names[j], tag) != 0)
+				continue;
+			c = (struct container *)grow(u->containers, u->nr_containers,
+						     &u->max_containers, sizeof(*c));
+			if (!c)
+				return -ENOMEM;
+			u->containers = c;
+			c[u->nr_containers++] = (struct container){i, *id};
+			u->users[i].container = 1;
+			return 1;
+		}
+	}
+	return 0;
+}
+
 static int add_ref(void *arg, const struct store_name *ref)
 {
 	struct users *users = (struct users *)arg;
 	struct cairn_usage *u = users->u;
-	int stream = ref->kind == STORE_STREAMS;
+	int stream = ref->kind == STORE_STREAMS, r;
 	struct cairn_digest id;
 
 	if (ref->problem || store_entry(u->store, ref->kind, ref->target, &id, NULL) < 0 ||
@@ -431,7 +478,8 @@ static int add_ref(void *arg, const struct store_name *ref)
 	for (unsigned long i = 0; i < u->nr_users; i++)
 		if (u->users[i].stream == stream && !memcmp(&u->users[i].digest, &id, sizeof(id)))
 			return add_name(&u->users[i], ref->name);
-	return add_user(u, CAIRN_USAGE_NAMED, stream, &id, ref->name);
+	r = stream ? add_container(u, ref, &id) : 0;
+	return r ? MIN(r, 0) : add_user(u, CAIRN_USAGE_NAMED, stream, &id, ref->name);
 }
 
 /* An image that is kept without a name, if the store has it. */
@@ -612,6 +660,7 @@ void usage_free(struct cairn_usage *u)
 		free((void *)u->users[i].names);
 		free((void *)u->users[i].problem);
 	}
+	free(u->containers);
 	free(u->users);
 	free(u->objects);
 	free(u->sets);

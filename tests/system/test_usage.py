@@ -10,8 +10,11 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from faults import Faults  # noqa: E402
 from programs import program, run  # noqa: E402
+from registry import Layout  # noqa: E402
+from test_pull import random_layers  # noqa: E402
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='not root')
 
@@ -147,3 +150,19 @@ def test_children(folder):
     assert same(folder, 'child') == 0
     cairn(folder, 'untag', 'e', '--store', 'child')
     assert same(folder, 'st') == size(1)
+
+
+def test_pulled(tmp_path):
+    """An image and the container image of its name are one: to delete the name frees both."""
+    layout = Layout(tmp_path / 'layout')
+    layers = random_layers(1, nr=3, files=10)
+    layout.name(layout.image(layers), 'a')
+    layout.name(layout.image(layers[:2]), 'b')
+    for name in 'ab':
+        cairn(tmp_path, 'pull', '-q', '--profile', 'runtime', '--keep-blobs', '--name', name, '--store', 'st', f'oci:layout:{name}')
+    users = du(tmp_path, 'st')[:-1]
+    assert [(u['names'], u['container']) for u in users] == [(['a'], True), (['b'], True)]
+    for user, frees in zip(users, (users[0]['frees'], users[1]['bytes'])):
+        cairn(tmp_path, 'untag', user['image'], '--store', 'st')
+        freed = json.loads(cairn(tmp_path, 'gc', '-q', '--empty', '--json', '--store', 'st'))['size']
+        assert freed == frees > 0
