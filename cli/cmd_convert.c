@@ -57,26 +57,44 @@ static void report(const char *output, const struct cairn_chunked *c)
 		cells);
 }
 
-/* To a file beside the wanted one, which gets the name when it is complete. */
+/* Opens a file beside @output, which gets the name when it is complete, and whose own name comes into *@ret; or
+ * @output itself, if it is a device or a pipe. Returns a descriptor or a negative errno. */
+static int open_output(const char *output, char **ret)
+{
+	struct stat st;
+	mode_t mask;
+	int fd;
+
+	if (stat(output, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		fd = open(output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		return fd < 0 ? -errno : fd;
+	}
+	if (asprintf(ret, "%s.cairn-XXXXXX", output) < 0) {
+		*ret = NULL;
+		return -ENOMEM;
+	}
+	fd = mkostemp(*ret, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	mask = umask(0);
+	(void)umask(mask);
+	(void)fchmod(fd, 0666 & ~mask);
+	return fd;
+}
+
 static int convert(const struct args *a, const char *input, struct cairn_chunked *ret)
 {
 	char *temporary cleanup_free = NULL;
 	struct out out = {.fd = -1, .size = BUFFER_SIZE};
 	struct cairn_error err = {0};
 	struct progress progress;
-	mode_t mask;
 	int fd cleanup_fd = open(input, O_RDONLY | O_CLOEXEC | O_NOCTTY), r;
 
 	if (fd < 0)
 		return talk_error(-errno, NULL, input);
-	if (asprintf(&temporary, "%s.cairn-XXXXXX", a->output) < 0)
-		return EXIT_FAILED;
-	out.fd = mkostemp(temporary, O_CLOEXEC);
+	out.fd = open_output(a->output, &temporary);
 	if (out.fd < 0)
-		return talk_error(-errno, NULL, a->output);
-	mask = umask(0);
-	(void)umask(mask);
-	(void)fchmod(out.fd, 0666 & ~mask);
+		return talk_error(out.fd, NULL, a->output);
 	out.data = malloc(BUFFER_SIZE);
 	interrupt_hold();
 	progress_start(&progress, &progress_stderr, "converting", "files", a->quiet);
@@ -86,9 +104,9 @@ static int convert(const struct args *a, const char *input, struct cairn_chunked
 	progress_stop(&progress);
 	if (r == 0)
 		r = out_flush(&out);
-	if (r == 0 && rename(temporary, a->output) < 0)
+	if (r == 0 && temporary && rename(temporary, a->output) < 0)
 		r = -errno;
-	if (r < 0)
+	if (r < 0 && temporary)
 		unlink(temporary);
 	close(out.fd);
 	free(out.data);

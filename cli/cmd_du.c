@@ -7,17 +7,21 @@
 #include "du_page.h"
 #include "place.h"
 #include "progress.h"
+#include "roots.h"
 #include "source.h"
 
 struct args {
 	const char *store, *html;
-	bool json, quiet;
+	struct opt_list roots;
+	bool json, quiet, no_children;
 };
 
 static const struct opt opts[] = {
 	OPT_STORE(struct args, store, HELP_STORE),
 	OPT_FILE(struct args, html, 0, "html", "FILE",
 		 "write a page with a picture of it, to be looked at in a browser"),
+	OPT_ROOTS(struct args, roots),
+	OPT_NO_CHILDREN(struct args, no_children),
 	OPT_BOOL(struct args, quiet, 'q', "quiet", 1, "no progress"),
 	OPT_JSON(struct args, json),
 	OPT_END,
@@ -58,9 +62,9 @@ static int find_user(const struct cairn_store *store, const struct cairn_usage *
 	return EXIT_FAILED;
 }
 
-static const char *const keys[] = {"image",   "names",          "stream",  "digest", "objects",
-				   "bytes",   "unique_objects", "unique",  "shared", "elsewhere",
-				   "missing", "frees",          "problem", NULL};
+static const char *const keys[] = {"image",   "names",          "stream", "digest",  "objects",
+				   "bytes",   "unique_objects", "unique", "shared",  "elsewhere",
+				   "missing", "frees",          "held",   "problem", NULL};
 
 static void user_row(const struct cairn_usage_user *u)
 {
@@ -77,12 +81,24 @@ static void user_row(const struct cairn_usage_user *u)
 		cell_size(u->elsewhere_bytes),
 		cell_number(u->missing),
 		cell_size(u->frees),
+		u->mounted                    ? cell_word("mount")
+		: u->kind == CAIRN_USAGE_ROOT ? cell_word("root")
+					      : cell_none(),
 		u->problem ? cell_word(u->problem) : cell_none(),
 	};
 
 	out_row(keys,
-		"{names}: {bytes} in {objects} object{objects:s}, {shared} shared; to delete it "
-		"frees {frees}\n",
+		u->kind == CAIRN_USAGE_MOUNTED
+			? "{names}: {bytes} in {objects} object{objects:s}, {shared} shared; has no name, "
+			  "held by a mount\n"
+		: u->kind == CAIRN_USAGE_ROOT
+			? "{names}: {bytes} in {objects} object{objects:s}, {shared} shared; has no name, "
+			  "held by --root\n"
+		: u->mounted
+			? "{names}: {bytes} in {objects} object{objects:s}, {shared} shared; to delete and "
+			  "unmount it frees {frees}\n"
+			: "{names}: {bytes} in {objects} object{objects:s}, {shared} shared; to delete it "
+			  "frees {frees}\n",
 		cells);
 	if (!out_json && u->elsewhere_bytes)
 		out_text(&out_result, keys, "  and {elsewhere} in parents\n", cells);
@@ -94,22 +110,36 @@ static void user_row(const struct cairn_usage_user *u)
 
 static void total_row(const struct cairn_usage *u, const char *store)
 {
-	static const char *const total_keys[] = {"store", "images", "objects",     "bytes", "disk",
-						 "sum",   "needed", "reclaimable", NULL};
+	static const char *const total_keys[] = {
+		"store", "images",      "objects",          "bytes",   "disk", "sum", "needed",
+		"held",  "reclaimable", "reclaimable_disk", "problem", NULL};
 	const struct cairn_usage_total *t = cairn_usage_total(u);
 	unsigned long nr;
 	(void)cairn_usage_users(u, &nr);
 	const struct cell cells[] = {
-		cell_name(store),           cell_number(nr),
-		cell_number(t->objects),    cell_size(t->bytes),
-		cell_size(t->disk),         cell_size(t->sum),
-		cell_size(t->needed_bytes), cell_size(t->bytes - t->needed_bytes),
+		cell_name(store),
+		cell_number(nr),
+		cell_number(t->objects),
+		cell_size(t->bytes),
+		cell_size(t->disk),
+		cell_size(t->sum),
+		cell_size(t->needed_bytes),
+		cell_size(t->held),
+		cell_size(t->reclaimable),
+		cell_size(t->reclaimable_disk),
+		t->problem ? cell_word(t->problem) : cell_none(),
 	};
 
 	out_row(total_keys,
 		"{store}: {images} image{images:s}, {sum} one by one, {needed} together; "
 		"{bytes} in {objects} object{objects:s}, {reclaimable} of it reclaimable\n",
 		cells);
+	if (!out_json && t->held)
+		out_text(&out_result, total_keys,
+			 "  and {held} for processes at work, or for stores that look into it\n",
+			 cells);
+	if (!out_json && t->problem)
+		out_text(&out_result, total_keys, "  no collection: {problem}\n", cells);
 }
 
 static void together_row(const struct cairn_usage *u, const unsigned char *chosen, unsigned int nr)
@@ -153,6 +183,8 @@ static int run(const struct command *self, int argc, char **argv)
 	struct args a = {0};
 	struct cairn_store *store cleanup_store = NULL;
 	struct cairn_usage *usage cleanup(usage) = NULL;
+	struct roots roots cleanup_roots = {0};
+	struct cairn_gc_options options;
 	struct cairn_error err = {0};
 	struct progress progress;
 	int nr = opt_parse(self, argc, argv, &a), status, r;
@@ -161,11 +193,23 @@ static int run(const struct command *self, int argc, char **argv)
 		return EXIT_USAGE;
 	out_json = a.json;
 	status = store_place_open(a.store, CAIRN_STORE_READ_ONLY, &store);
+	if (status == EXIT_DONE)
+		status = roots_read(&roots, &a.roots);
 	if (status != EXIT_DONE)
 		return status;
+	options = (struct cairn_gc_options){
+		.flags = a.no_children ? CAIRN_GC_NO_CHILDREN : 0,
+		.roots = roots.digest,
+		.nr_roots = roots.nr,
+		.images = roots.image,
+		.nr_images = roots.nr_images,
+		.jobs = jobs_of(0),
+		.progress = progress_tick,
+		.note_arg = &progress,
+	};
 	interrupt_hold();
 	progress_start(&progress, &progress_stderr, "counting", "objects", a.quiet);
-	r = cairn_usage_new(store, progress_tick, &progress, &usage, &err);
+	r = cairn_usage_new(store, &options, &usage, &err);
 	progress_stop(&progress);
 	interrupt_release();
 	if (r < 0)

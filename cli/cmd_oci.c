@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /* cairn oci: looking at container images where they are, without storing anything. */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "place.h"
@@ -22,25 +24,50 @@ static const struct opt opts_layers[] = {
 	OPT_END,
 };
 
-static int open_image(const struct args *a, const char *reference, struct cairn_oci **ret)
+/* Who pulled an image may have meant that, and not what a registry has by the same name. */
+static void hint_store(const struct args *a, const char *reference)
+{
+	struct cairn_store *store cleanup_store = NULL;
+	struct cairn_oci *oci cleanup_oci = NULL;
+	const char *place = store_place(a->store);
+	struct cairn_oci_options options = {0};
+	char name[1100];
+
+	if (!place || strlen(reference) > 1024 ||
+	    cairn_store_open(place, CAIRN_STORE_READ_ONLY, &store, NULL) < 0)
+		return;
+	options.store = store;
+	snprintf(name, sizeof(name), "store:%s", reference);
+	if (cairn_oci_open(name, &options, &oci, NULL) == 0)
+		talk("%s has a container image of that name: %s", place, name);
+}
+
+static int open_image(const struct args *a, const char *reference, struct cairn_store **ret_store,
+		      struct cairn_oci **ret)
 {
 	struct cairn_oci_options options;
 	struct cairn_error err = {0};
 	int status = registry_options(&a->registry, a->platform, &options), r;
 
+	if (status == EXIT_DONE)
+		status = registry_store(reference, a->store, &options, ret_store);
 	if (status != EXIT_DONE)
 		return status;
 	interrupt_hold();
 	r = cairn_oci_open(reference, &options, ret, &err);
 	interrupt_release();
+	if (r == 0)
+		return EXIT_DONE;
 	/* The words name the reference when that is what is wrong. */
-	return r < 0 ? talk_error(r, &err, err.kind == CAIRN_ERROR_USAGE ? NULL : reference)
-		     : EXIT_DONE;
+	status = talk_error(r, &err, err.kind == CAIRN_ERROR_USAGE ? NULL : reference);
+	hint_store(a, reference);
+	return status;
 }
 
 /* --- inspect --------------------------------------------------------------------------------- */
 
 static const struct opt opts_inspect[] = {
+	OPT_STORE(struct args, store, HELP_STORE_OF),
 	OPT_BOOL(struct args, manifest, 'm', "manifest", 1,
 		 "print the manifest as it was received"),
 	OPT_BOOL(struct args, config, 'c', "config", 1, "print the config as it was received"),
@@ -92,6 +119,7 @@ static void inspect_row(const struct cairn_oci_info *i)
 static int run_inspect(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
+	struct cairn_store *store cleanup_store = NULL;
 	struct cairn_oci *oci cleanup_oci = NULL;
 	struct cairn_oci_info info;
 	int status;
@@ -101,7 +129,7 @@ static int run_inspect(const struct command *self, int argc, char **argv)
 	out_json = a.json;
 	if (a.manifest + a.config + a.json > 1)
 		return talk_usage("--manifest, --config and --json exclude each other");
-	status = open_image(&a, argv[1], &oci);
+	status = open_image(&a, argv[1], &store, &oci);
 	if (status != EXIT_DONE)
 		return status;
 	cairn_oci_info(oci, &info);
@@ -228,6 +256,7 @@ static void layer_row(size_t i, const struct cairn_oci_layer *l, const struct sh
 static int run_layers(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
+	struct cairn_store *store cleanup_store = NULL;
 	struct cairn_oci *oci cleanup_oci = NULL;
 	struct shared *shared cleanup_free = (struct shared *)calloc(1, sizeof(*shared));
 	struct cairn_oci_layer layer;
@@ -238,7 +267,7 @@ static int run_layers(const struct command *self, int argc, char **argv)
 	out_json = a.json;
 	if (!shared)
 		return EXIT_FAILED;
-	status = open_image(&a, argv[1], &oci);
+	status = open_image(&a, argv[1], &store, &oci);
 	if (status == EXIT_DONE)
 		status = find_shared(&a, oci, shared);
 	for (size_t i = 0; status == EXIT_DONE && cairn_oci_layer(oci, i, &layer) == 0; i++)
@@ -264,6 +293,7 @@ const struct command cmd_oci_layers = {
 /* --- ls -------------------------------------------------------------------------------------- */
 
 static const struct opt opts_ls[] = {
+	OPT_STORE(struct args, store, HELP_STORE_OF),
 	OPTS_REGISTRY(struct args, registry),
 	OPT_JSON(struct args, json),
 	OPT_END,
@@ -289,6 +319,7 @@ static int entry_row(void *arg, const struct cairn_oci_entry *e)
 static int run_ls(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
+	struct cairn_store *store cleanup_store = NULL;
 	struct cairn_oci_options options;
 	struct cairn_error err = {0};
 	int status, r;
@@ -297,6 +328,8 @@ static int run_ls(const struct command *self, int argc, char **argv)
 		return EXIT_USAGE;
 	out_json = a.json;
 	status = registry_options(&a.registry, NULL, &options);
+	if (status == EXIT_DONE)
+		status = registry_store(argv[1], a.store, &options, &store);
 	if (status != EXIT_DONE)
 		return status;
 	interrupt_hold();
@@ -312,7 +345,9 @@ const struct command cmd_oci_ls = {
 	.name = "oci ls",
 	.operands = "REF",
 	.summary = "list the container images that a place has",
-	.notes = "Tags of a repository; images in a layout; platforms of an image.",
+	.notes =
+		"Tags of a repository; images in a layout; platforms of an image; with store: what was\n"
+		"pulled.",
 	.opts = opts_ls,
 	.min = 1,
 	.max = 1,
@@ -322,5 +357,5 @@ const struct command cmd_oci_ls = {
 
 const struct command cmd_oci = {
 	.name = "oci",
-	.summary = "look at container images in registries and layouts",
+	.summary = "look at container images in registries, layouts and stores",
 };

@@ -4,12 +4,13 @@
 
 #include "cmd.h"
 #include "layers.h"
+#include "place.h"
 #include "registry.h"
 #include "source.h"
 
 struct args {
 	struct registry_args registry;
-	const char *platform, *match;
+	const char *platform, *store, *match;
 	unsigned int profile, xattrs, format, alg, jobs;
 	bool all, json, quiet;
 };
@@ -19,6 +20,7 @@ static const struct opt opts[] = {
 		 "find the rules that give this digest"),
 	OPT_BOOL(struct args, all, 'a', "all", 1,
 		 "formats 1 and 2, both algorithms; also of each layer"),
+	OPT_STORE(struct args, store, HELP_STORE_OF),
 	OPT_PLATFORM(struct args, platform),
 	OPTS_PROFILE(struct args, profile, xattrs),
 	OPT_CHOICE(struct args, format, 'f', "format", "FORMAT", FORMAT_CHOICES,
@@ -123,6 +125,7 @@ static int work(const struct args *a, struct cairn_oci *oci, const struct cairn_
 static int run(const struct command *self, int argc, char **argv)
 {
 	struct args a = {0};
+	struct cairn_store *store cleanup_store = NULL;
 	struct cairn_oci *oci cleanup_oci = NULL;
 	struct cairn_oci_options options;
 	struct cairn_digest wanted = {0};
@@ -140,6 +143,8 @@ static int run(const struct command *self, int argc, char **argv)
 	if (a.match && cairn_digest_from_hex(a.match, &wanted) < 0)
 		return talk_usage("--match %s: not a digest", a.match);
 	status = registry_options(&a.registry, a.platform, &options);
+	if (status == EXIT_DONE)
+		status = registry_store(argv[1], a.store, &options, &store);
 	if (status != EXIT_DONE)
 		return status;
 	interrupt_hold();

@@ -45,20 +45,21 @@ static const struct opt opts_seal[] = {
 	OPT_END,
 };
 
-static void verify_row(const char *reference, const struct cairn_verify_result *v)
+static void verify_row(const char *reference, bool asked, const struct cairn_verify_result *v)
 {
 	static const char *const keys[] = {"reference", "digest", "signed", "seals",
 					   "artifacts", "xattrs", NULL};
 	const struct cell cells[] = {
 		cell_name(reference),
 		cell_digest(&v->digest),
-		cell_bool(v->is_signed),
+		asked ? cell_bool(v->is_signed) : cell_none(),
 		cell_number(v->seals),
 		cell_number(v->artifacts),
 		cell_word(v->xattrs == CAIRN_XATTRS_USER ? "user" : "allowlist"),
 	};
 
-	out_row(keys, "{digest}  signed: {signed}\n", cells);
+	out_row(keys, asked ? "{digest}  signed: {signed}\n" : "{digest}  signature not checked\n",
+		cells);
 }
 
 static void seal_row(const char *reference, const char *manifest, const struct cairn_digest *image)
@@ -95,7 +96,7 @@ static int work(const struct args *a, struct cairn_oci *oci, const char *referen
 	if (r == 0 && sealing)
 		seal_row(reference, manifest, &image);
 	else if (r == 0)
-		verify_row(reference, &verified);
+		verify_row(reference, a->certs.nr, &verified);
 	return r;
 }
 

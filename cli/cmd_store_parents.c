@@ -9,8 +9,8 @@
 
 struct args {
 	const char *store;
-	struct opt_list add, remove;
-	bool json;
+	struct opt_list add, remove, forget;
+	bool json, children;
 };
 
 static const struct opt opts[] = {
@@ -18,6 +18,10 @@ static const struct opt opts[] = {
 	OPT_DIRS(struct args, add, 'a', "add", "DIR",
 		 "look into this store, after those that are there already"),
 	OPT_DIRS(struct args, remove, 'r', "remove", "DIR", "do not look into this one any more"),
+	OPT_BOOL(struct args, children, 'c', "children", 1,
+		 "list the stores that look into this one, as far as is known"),
+	OPT_DIRS(struct args, forget, 0, "forget", "DIR",
+		 "this store does not look into it any more: collect without asking it"),
 	OPT_JSON(struct args, json),
 	OPT_END,
 };
@@ -72,9 +76,54 @@ static int check_parent(const struct cairn_store *store, const char *path)
 	return EXIT_DONE;
 }
 
+static int is_path(void *arg, const struct cairn_store_child *child)
+{
+	return child->here && !strcmp(child->path, arg) ? -EEXIST : 0;
+}
+
+/* A parent that could not be told of us does not know what we need. */
+static void check_noted(const struct cairn_store *store, const char *path)
+{
+	struct cairn_store *parent cleanup_store = NULL;
+	char *own cleanup_free = realpath(cairn_store_path(store), NULL);
+
+	if (own &&
+	    cairn_store_open(path, CAIRN_STORE_READ_ONLY | CAIRN_STORE_NO_PARENTS, &parent, NULL) ==
+		    0 &&
+	    cairn_store_children(parent, is_path, own, NULL) != -EEXIST)
+		talk("%s: cannot be written to, so a collection there will not know what this store "
+		     "needs",
+		     path);
+}
+
+static int tell_child(void *arg, const struct cairn_store_child *child)
+{
+	static const char *const keys[] = {"child", "machine", "here", NULL};
+	const struct cell cells[] = {cell_name(child->path), cell_word(child->machine),
+				     cell_bool(child->here)};
+
+	(void)arg;
+	out_row(keys, child->here ? "{child}\n" : "{child} on {machine}\n", cells);
+	return 0;
+}
+
+static int forget(const struct args *a, struct cairn_store *store)
+{
+	for (unsigned int i = 0; i < a->forget.nr; i++) {
+		char *path cleanup_free = realpath(a->forget.text[i], NULL);
+		struct cairn_error err = {0};
+		int r = cairn_store_forget_child(store, path ? path : a->forget.text[i], &err);
+
+		if (r < 0)
+			return talk_error(r, &err, NULL);
+	}
+	return EXIT_DONE;
+}
+
 static int change(const struct args *a, struct cairn_store *store, struct lines *l)
 {
 	struct cairn_error err = {0};
+	unsigned int added = 0;
 	int r;
 
 	for (unsigned int i = 0; i < a->remove.nr; i++) {
@@ -103,9 +152,14 @@ static int change(const struct args *a, struct cairn_store *store, struct lines 
 		r = add_line(l, path);
 		if (r < 0)
 			return talk_error(r, NULL, path);
+		added++;
 	}
 	r = cairn_store_set_parents(store, (const char *const *)l->text, l->nr, &err);
-	return r < 0 ? talk_error(r, &err, NULL) : EXIT_DONE;
+	if (r < 0)
+		return talk_error(r, &err, NULL);
+	for (unsigned int i = l->nr - added; i < l->nr; i++)
+		check_noted(store, l->text[i]);
+	return EXIT_DONE;
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -121,17 +175,26 @@ static int run(const struct command *self, int argc, char **argv)
 	if (opt_parse(self, argc, argv, &a) < 0)
 		return EXIT_USAGE;
 	out_json = a.json;
-	changes = a.add.nr || a.remove.nr;
+	changes = a.add.nr || a.remove.nr || a.forget.nr;
+	if (a.children && changes)
+		return talk_usage("--children only lists");
 	/* A parent that is not there must not keep us from removing it. */
 	status = store_place_open(
 		a.store, CAIRN_STORE_NO_PARENTS | (changes ? 0 : CAIRN_STORE_READ_ONLY), &store);
 	if (status != EXIT_DONE)
 		return status;
-	r = cairn_store_parent_lines(store, add_line, &l, &err);
+	if (a.children)
+		r = cairn_store_children(store, tell_child, NULL, &err);
+	else
+		r = cairn_store_parent_lines(store, add_line, &l, &err);
 	if (r < 0)
 		return talk_error(r, &err, NULL);
+	if (a.forget.nr)
+		status = forget(&a, store);
+	if (status == EXIT_DONE && (a.add.nr || a.remove.nr))
+		status = change(&a, store, &l);
 	if (changes)
-		return change(&a, store, &l);
+		return status;
 	for (unsigned int i = 0; i < l.nr; i++) {
 		const struct cell cells[] = {cell_name(l.text[i])};
 

@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "place.h"
 #include "progress.h"
 
 #define AUTH_FILES_MAX 4
@@ -193,4 +194,15 @@ int registry_options(const struct registry_args *a, const char *platform,
 	ret->nr_certs_dirs = a->cert_dir ? 1 : 2;
 	set_registries(a, ret);
 	return EXIT_DONE;
+}
+
+int registry_store(const char *reference, const char *place, struct cairn_oci_options *options,
+		   struct cairn_store **ret)
+{
+	int status = strncmp(reference, "store:", 6)
+			     ? EXIT_DONE
+			     : store_place_open(place, CAIRN_STORE_READ_ONLY, ret);
+
+	options->store = *ret;
+	return status;
 }

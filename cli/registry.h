@@ -26,6 +26,8 @@ struct registry_args {
 		OPT_BOOL(type, field.insecure, 0, "insecure", 1,                                   \
 			 "accept any certificate, or http")
 
+#define HELP_STORE_OF "store that has store:NAME (default: see cairn.1)"
+
 #define OPT_PLATFORM(type, field)                                                                  \
 	OPT_TEXT(type, field, 'p', "platform", "PLATFORM",                                         \
 		 "image for this machine, such as linux/arm64 (default: this one)")
@@ -51,6 +53,11 @@ static inline enum cairn_xattr_mode xattrs_of_choice(unsigned int choice)
  * interrupt_hold() and interrupt_release(). Returns EXIT_DONE, or an exit status after telling why not. */
 int registry_options(const struct registry_args *a, const char *platform,
 		     struct cairn_oci_options *ret);
+
+/* The store in which "store:NAME" is looked up: opens that at @place, or the default one, if @reference is such.
+ * Returns EXIT_DONE, or an exit status after telling why not. */
+int registry_store(const char *reference, const char *place, struct cairn_oci_options *options,
+		   struct cairn_store **ret);
 
 /* What registries wanted to be read, which must not get between the lines of a terminal's progress. */
 void registry_tell_warnings(void);

@@ -50,7 +50,7 @@ CAIRN_API int cairn_image_write(const struct cairn_tree *tree,
 				struct cairn_image_result *ret, struct cairn_error *err);
 
 /* The same into file @path below @dirfd, which gets its name only when it is complete; what had the
- * name before is replaced in one step. */
+ * name before is replaced in one step. A device or a pipe is not replaced, but written to. */
 CAIRN_API int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char *path,
 				     const struct cairn_image_options *options,
 				     struct cairn_image_result *ret, struct cairn_error *err);

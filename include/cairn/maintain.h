@@ -16,6 +16,8 @@ enum cairn_gc_flags {
 	CAIRN_GC_DRY_RUN = 1 << 0, /* only tell what would be removed; writes nothing */
 	/* Also when nothing at all names anything in the store, so that all of it goes. */
 	CAIRN_GC_EMPTY = 1 << 1,
+	/* Ask no store that looks into this one (cairn_store_children()): what only they need goes. */
+	CAIRN_GC_NO_CHILDREN = 1 << 2,
 };
 
 /* Something that a collection or a check wants to tell: one sentence, without a newline. */
@@ -38,6 +40,7 @@ struct cairn_gc_result {
 	uint64_t objects;         /* in the store when it began */
 	uint64_t removed_objects; /* or, without having been removed, garbage: see `blocked` */
 	uint64_t removed_bytes;   /* what they took on disk */
+	uint64_t removed_size;    /* bytes of their contents */
 	uint64_t removed_images;  /* entries of images/ */
 	uint64_t removed_streams; /* entries of streams/ */
 	uint64_t leftovers;       /* files of writers that have died */
@@ -46,7 +49,7 @@ struct cairn_gc_result {
 };
 
 /* Removes from the store every object that no reference, image of @options, mounted image or process at
- * work on it needs, and the entries of images/ and streams/ that no reference leads to. Others may
+ * work on it needs, nor the same in a store that is known to look into it (cairn_store_children()), and the entries of images/ and streams/ that no reference leads to. Others may
  * read, fill and collect the store meanwhile. It can be interrupted at any moment and begun again.
  *
  * A reference that names nothing is told and skipped. An image or stream that cannot be read stops the
@@ -54,7 +57,7 @@ struct cairn_gc_result {
  *
  * @ret: filled as far as it came, also on failure. Returns 0; -EBUSY: tools that know nothing of leases
  * have the store locked, @err says who, @ret what would have been removed; -ENOTEMPTY (USAGE): nothing
- * names anything, and EMPTY was not given; -EILSEQ (DIGEST), -EINVAL (FORMAT): an image that is not
+ * names anything, and EMPTY was not given; -EHOSTUNREACH: a child cannot be asked, nothing was removed; -EILSEQ (DIGEST), -EINVAL (FORMAT): an image that is not
  * what its name says; or another negative errno. */
 CAIRN_API int cairn_store_gc(struct cairn_store *store, const struct cairn_gc_options *options,
 			     struct cairn_gc_result *ret, struct cairn_error *err);

@@ -9,6 +9,7 @@
  *	tar:FILE			one layer
  *	dir:DIR				as skopeo writes it
  *	containers-storage:[[DIR]]NAME	what podman and buildah have here; DIR in brackets
+ *	store:NAME			what was pulled into a store
  *
  * What is fetched is checked by size and digest before anything is made of it.
  */
@@ -44,10 +45,11 @@ struct cairn_oci_options {
 	size_t nr_certs_dirs;
 	const char *registries_conf;     /* version 2 */
 	const char *registries_conf_dir; /* *.conf after it */
-	const char *storage_dir;      /* of containers-storage: without a directory; NULL: none */
-	const char *storage_conf;     /* storage.conf, which may name another */
-	const char *proxy, *no_proxy; /* URL of a proxy, and hosts without it */
-	int (*cancelled)(void *arg);  /* asked several times a second; 1: stop. May be NULL */
+	const char *storage_dir;  /* of containers-storage: without a directory; NULL: none */
+	const char *storage_conf; /* storage.conf, which may name another */
+	const struct cairn_store *store; /* of store:NAME, until the image is closed; NULL: none */
+	const char *proxy, *no_proxy;    /* URL of a proxy, and hosts without it */
+	int (*cancelled)(void *arg);     /* asked several times a second; 1: stop. May be NULL */
 	void *cancelled_arg;
 	/* Told, once for each, what registries want people to read; @text without control characters. From
 	 * any thread. May be NULL. */

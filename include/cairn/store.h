@@ -87,8 +87,25 @@ CAIRN_API int cairn_store_parent_lines(const struct cairn_store *store,
 				       int (*fn)(void *arg, const char *line), void *arg,
 				       struct cairn_error *err);
 
+/* A store that looks into @store, as far as is known: it has noted itself where it may write. */
+struct cairn_store_child {
+	const char *path;    /* of its directory */
+	const char *machine; /* machine-id, or name, of the machine that it is on */
+	int here;            /* 1: that is this machine */
+};
+
+/* Calls @fn for each child that is noted. Returns 0, what @fn returned below 0, or a negative errno. */
+CAIRN_API int cairn_store_children(const struct cairn_store *store,
+				   int (*fn)(void *arg, const struct cairn_store_child *child),
+				   void *arg, struct cairn_error *err);
+
+/* Drops the note about the child @path: a collection does not ask it any more. Returns 0; -ENOENT (USAGE): there is none;
+ * or another negative errno. */
+CAIRN_API int cairn_store_forget_child(struct cairn_store *store, const char *path,
+				       struct cairn_error *err);
+
 /* Makes @lines the parents that the store names: absolute paths, or paths that begin at the store. They are
- * not opened, and those of the open @store stay as they are. Durable on return. Returns 0;
+ * not opened but to note this store as their child, where that may be written, and those of the open @store stay as they are. Durable on return. Returns 0;
  * -EOPNOTSUPP: a bare store has none; or another negative errno. */
 CAIRN_API int cairn_store_set_parents(struct cairn_store *store, const char *const *lines,
 				      unsigned long nr, struct cairn_error *err);

@@ -139,7 +139,7 @@ int cairn_image_write(const struct cairn_tree *tree, const struct cairn_image_op
 	((off_t)2 << 20) /* bytes that the disk is given at a time, while the next are made */
 
 struct image_file {
-	const struct pending *file;
+	int fd;
 	off_t written, given;
 	bool sync;
 };
@@ -147,13 +147,30 @@ struct image_file {
 static int write_pending(void *arg, const void *data, unsigned long size)
 {
 	struct image_file *f = (struct image_file *)arg;
-	int r = write_all(f->file->fd, data, size);
+	int r = write_all(f->fd, data, size);
 
 	f->written += (off_t)size;
 	if (!r && f->sync && f->written - f->given >= WRITE_BACK) {
-		(void)io_write_back(f->file->fd, f->given, (size_t)(f->written - f->given));
+		(void)io_write_back(f->fd, f->given, (size_t)(f->written - f->given));
 		f->given = f->written;
 	}
+	return r;
+}
+
+/* Into the device or pipe open at @fd. */
+static int write_special(const struct cairn_tree *tree, int fd, const char *path,
+			 const struct cairn_image_options *options, struct cairn_image_result *ret,
+			 struct cairn_error *err)
+{
+	struct image_file out = {.fd = fd};
+	struct cairn_image_options to_file = *options;
+	int r;
+
+	to_file.write = write_pending;
+	to_file.write_arg = &out;
+	r = cairn_image_write(tree, &to_file, ret, err);
+	if (r < 0)
+		error_prepend(err, "%s", path);
 	return r;
 }
 
@@ -162,13 +179,17 @@ int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char 
 			   struct cairn_image_result *ret, struct cairn_error *err)
 {
 	struct pending file cleanup_pending = PENDING_INIT;
-	struct image_file out = {.file = &file, .sync = options->sync};
+	struct image_file out = {.sync = options->sync};
 	struct cairn_image_options to_file = *options;
 	struct cairn_image_result result;
-	cleanup_fd int parent = -1;
+	cleanup_fd int parent = -1, special = io_open_special(dirfd, path);
 	const char *name;
 	int r;
 
+	if (special >= 0)
+		return write_special(tree, special, path, options, ret, err);
+	if (special != -ENOENT)
+		return error_errno(err, special, "%s", path);
 	parent = dir_open_parent(dirfd, path, &name);
 	if (parent < 0)
 		return error_errno(err, parent, "%s", path);
@@ -178,6 +199,7 @@ int cairn_image_write_file(const struct cairn_tree *tree, int dirfd, const char 
 	if (r < 0)
 		return error_errno(err, r, "%s", path);
 
+	out.fd = file.fd;
 	to_file.write = write_pending;
 	to_file.write_arg = &out;
 	r = cairn_image_write(tree, &to_file, &result, err);

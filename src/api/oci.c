@@ -51,7 +51,8 @@ static int open_source(const char *reference, const struct cairn_oci_options *op
 	if (r < 0)
 		return r;
 	oci->reference = oci_reference_format(&oci->ref);
-	r = oci->reference ? oci_source_open(&oci->ref, &oci->context.registry, &oci->source, err)
+	r = oci->reference ? oci_source_open(&oci->ref, &oci->context.registry,
+					     options ? options->store : NULL, &oci->source, err)
 			   : error_errno(err, -ENOMEM, "%s", reference);
 	if (r < 0)
 		return r;

@@ -4,7 +4,7 @@
 
 #include <cairn/image.h>
 
-#include "store/store.h"
+#include "store/children.h"
 
 #define OPEN_FLAGS                                                                                 \
 	(CAIRN_STORE_CREATE | CAIRN_STORE_READ_ONLY | CAIRN_STORE_BARE | CAIRN_STORE_NO_PARENTS)
@@ -108,4 +108,31 @@ int cairn_store_find_object(const struct cairn_store *store, const char *object_
 	if (!r)
 		*ret_size = (uint64_t)st.st_size;
 	return r;
+}
+
+struct telling {
+	int (*fn)(void *arg, const struct cairn_store_child *child);
+	void *arg;
+};
+
+static int tell_child(void *arg, const struct child_line *line)
+{
+	const struct telling *t = (const struct telling *)arg;
+	const struct cairn_store_child child = {line->path, line->machine, line->here};
+
+	return t->fn(t->arg, &child);
+}
+
+int cairn_store_children(const struct cairn_store *store,
+			 int (*fn)(void *arg, const struct cairn_store_child *child), void *arg,
+			 struct cairn_error *err)
+{
+	struct telling t = {fn, arg};
+
+	return store_child_lines(store, tell_child, &t, err);
+}
+
+int cairn_store_forget_child(struct cairn_store *store, const char *path, struct cairn_error *err)
+{
+	return store_forget_child(store, path, err);
 }

@@ -2,10 +2,14 @@
 /* The public functions on what a store's images cost. */
 #include "store/usage.h"
 
-int cairn_usage_new(const struct cairn_store *store, cairn_progress_fn progress, void *arg,
+#include "api/mounted.h"
+
+int cairn_usage_new(const struct cairn_store *store, const struct cairn_gc_options *options,
 		    struct cairn_usage **ret, struct cairn_error *err)
 {
-	return usage_new(store, progress, arg, ret, err);
+	static const struct cairn_gc_options defaults = {0};
+
+	return usage_new(store, options ? options : &defaults, mounted_images, ret, err);
 }
 
 void cairn_usage_free(struct cairn_usage *usage)

@@ -55,6 +55,7 @@ enum oci_transport {
 	OCI_DIR,            /* dir:DIR, as skopeo writes it */
 	OCI_TAR,            /* tar:FILE, one layer */
 	OCI_STORAGE,        /* containers-storage:[[DIR]]NAME[:TAG] */
+	OCI_STORE,          /* store:NAME, of a store that is given beside it */
 };
 
 struct oci_reference {
@@ -63,7 +64,7 @@ struct oci_reference {
 	char *host; /* registry: as it was written, "docker.io" if it was not */
 	char *name; /* registry: repository, with "library/" where that is meant */
 	char *tag; /* registry: tag, "latest" when neither tag nor digest was given; layout: name of
-			 the image; docker-archive, storage: name of the image. NULL: none */
+			 the image; docker-archive, storage, store: name of the image. NULL: none */
 	char *digest;     /* NULL: none */
 	bool tag_implied; /* nobody wrote the "latest" */
 	int64_t index;    /* docker-archive: @N; -1: none */

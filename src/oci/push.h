@@ -19,10 +19,6 @@
 
 /* --- from the store -------------------------------------------------------------------------- */
 
-/* An image by its tag, or by the digest of its manifest, as a source of documents. Blobs it has none. */
-int oci_source_store_open(struct cairn_store *store, const char *tag, struct source **ret,
-			  struct cairn_error *err);
-
 /* The image that the config of the container image @tag refers to. Returns 0; -ENOENT: no such tag, or no such image;
  * or another negative errno. */
 int store_tag_image(const struct cairn_store *store, const char *tag, struct cairn_digest *ret,

@@ -23,6 +23,7 @@ static const struct {
 	{"dir:", OCI_DIR},
 	{"tar:", OCI_TAR},
 	{"containers-storage:", OCI_STORAGE},
+	{"store:", OCI_STORE},
 };
 
 static bool is_lower_alnum(char c)
@@ -312,6 +313,10 @@ int oci_reference_parse(const char *text, struct oci_reference *ret, struct cair
 	case OCI_STORAGE:
 		r = parse_storage(text, body, &ref, err);
 		break;
+	case OCI_STORE:
+		ref.tag_implied = !*body;
+		ref.tag = *body ? strdup(body) : NULL;
+		break;
 	case OCI_DIR:
 	case OCI_TAR:
 		ref.path = strdup(body);
@@ -354,6 +359,8 @@ char *oci_reference_format(const struct oci_reference *ref)
 	else if (ref->transport == OCI_STORAGE)
 		n = asprintf(&text, "%s%s%s%s%s", prefix, ref->path ? "[" : "",
 			     ref->path ? ref->path : "", ref->path ? "]" : "", tag);
+	else if (ref->transport == OCI_STORE)
+		n = asprintf(&text, "%s%s", prefix, tag);
 	else if (ref->index >= 0)
 		n = asprintf(&text, "%s%s:@%lld", prefix, ref->path, (long long)ref->index);
 	else

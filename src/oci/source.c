@@ -13,7 +13,7 @@ void oci_source_top_fini(struct source_top *top)
 }
 
 int oci_source_open(const struct oci_reference *ref, const struct registry_options *options,
-		    struct source **ret, struct cairn_error *err)
+		    const struct cairn_store *store, struct source **ret, struct cairn_error *err)
 {
 	switch (ref->transport) {
 	case OCI_REGISTRY:
@@ -29,6 +29,8 @@ int oci_source_open(const struct oci_reference *ref, const struct registry_optio
 		return oci_source_tar_open(ref, ret, err);
 	case OCI_STORAGE:
 		return oci_source_storage_open(ref, ret, err);
+	case OCI_STORE:
+		return oci_source_store_open(store, ref->tag, ret, err);
 	}
 	return -EINVAL;
 }

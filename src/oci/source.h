@@ -87,10 +87,12 @@ struct source {
 };
 
 struct registry_options;
+struct cairn_store;
 
-/* Opens what @ref names. @options: for registries, and for all which of several images is meant. */
+/* Opens what @ref names. @options: for registries, and for all which of several images is meant. @store: for
+ * OCI_STORE; NULL: none. */
 int oci_source_open(const struct oci_reference *ref, const struct registry_options *options,
-		    struct source **ret, struct cairn_error *err);
+		    const struct cairn_store *store, struct source **ret, struct cairn_error *err);
 void oci_source_free(struct source *s);
 DEFINE_CLEANUP(struct source *, oci_source, oci_source_free)
 
@@ -108,6 +110,11 @@ int oci_source_dir_open(const struct oci_reference *ref, struct source **ret,
 			struct cairn_error *err);
 int oci_source_storage_open(const struct oci_reference *ref, struct source **ret,
 			    struct cairn_error *err);
+
+/* A container image of @store, by its name or by the digest of its manifest. Its layers it has as tars. @tag: NULL: for
+ * the list of all. */
+int oci_source_store_open(const struct cairn_store *store, const char *tag, struct source **ret,
+			  struct cairn_error *err);
 
 /* Where the file storage.conf at @conf says that the containers-storage is, into *@ret, on the heap; what is there is
  * freed. *@ret stays as it is if the file is missing or does not say. */

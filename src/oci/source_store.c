@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
 /*
- * A container image that a store has: by its tag, manifest and config from their split streams, layers as blobs
- * where those were kept.
+ * A container image that a store has: by its tag, manifest and config from their split streams, layers as the
+ * tars that they are put together to again; blobs where those were kept.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 
 struct stored_image {
 	struct source source;
-	struct cairn_store *store;
+	const struct cairn_store *store;
 	char digest[OCI_DIGEST_MAX]; /* of the manifest */
 };
 
@@ -177,10 +177,13 @@ int store_tag_image(const struct cairn_store *store, const char *tag, struct cai
 
 static int store_top(struct source *source, struct source_top *ret, struct cairn_error *err)
 {
-	struct stored_image *s = (struct stored_image *)source;
+	const struct stored_image *s = (const struct stored_image *)source;
 	char name[OCI_DIGEST_MAX + 16], found[OCI_DIGEST_MAX];
 	int r;
 
+	if (!*s->digest)
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 "store: an image must be named, as in store:NAME");
 	snprintf(name, sizeof(name), "oci-manifest-%s", s->digest);
 	r = store_read_stream(s->store, name, OCI_DOCUMENT_MAX, &ret->bytes, err);
 	if (r == 0)
@@ -229,6 +232,49 @@ static int store_blob(struct source *source, const struct oci_descriptor *d, sou
 	return store_layer_missing(((struct stored_image *)source)->store, d, err);
 }
 
+static int give_layer(void *arg, const void *data, size_t size, struct cairn_error *err)
+{
+	const struct source_sink *sink = (const struct source_sink *)arg;
+
+	return sink->bytes(sink->arg, data, size, err);
+}
+
+static int store_layer(struct source *source, const char *diff_id, const struct source_sink *sink,
+		       struct cairn_error *err)
+{
+	const struct stored_image *s = (const struct stored_image *)source;
+	char name[LAYER_NAME_MAX];
+	int fd cleanup_fd = -1;
+
+	layer_stream_name(diff_id, name);
+	fd = store_open_stream(s->store, name, err);
+	if (fd < 0)
+		return fd;
+	return layer_export(s->store, fd, diff_id, give_layer, (void *)(uintptr_t)sink, err);
+}
+
+struct listing {
+	int (*fn)(void *arg, const char *tag);
+	void *arg;
+};
+
+static int list_tag(void *arg, const struct store_name *name)
+{
+	const struct listing *l = (const struct listing *)arg;
+	char tag[STORE_REF_MAX + 1];
+
+	return store_tag_of(name, tag) ? l->fn(l->arg, tag) : 0;
+}
+
+static int store_tags(struct source *source, int (*fn)(void *arg, const char *tag), void *arg,
+		      struct cairn_error *err)
+{
+	struct listing l = {fn, arg};
+
+	return store_list_refs(((struct stored_image *)source)->store, STORE_STREAMS, list_tag, &l,
+			       err);
+}
+
 static void store_free(struct source *source)
 {
 	free(source);
@@ -238,38 +284,54 @@ static const struct source_ops store_ops = {
 	.top = store_top,
 	.document = store_document,
 	.blob = store_blob,
+	.layer = store_layer,
+	.tags = store_tags,
 	.free = store_free,
 };
 
-int oci_source_store_open(struct cairn_store *store, const char *tag, struct source **ret,
-			  struct cairn_error *err)
+/* Which manifest the name @tag is, into s->digest. */
+static int find_manifest(struct stored_image *s, const char *tag, struct cairn_error *err)
 {
-	struct stored_image *s = (struct stored_image *)calloc(1, sizeof(*s));
 	char name[STORE_REF_MAX + 1], entry[STORE_NAME_MAX + 1] = "";
-	int r;
+	int r = store_tag_entry(tag, name, err);
 
-	if (!s)
-		return error_errno(err, -ENOMEM, "%s", tag);
-	s->source.ops = &store_ops;
-	s->source.name = strdup(tag);
-	s->store = store;
-	r = store_tag_entry(tag, name, err);
 	if (r == 0)
-		r = store_ref(store, STORE_STREAMS, name, entry, err);
+		r = store_ref(s->store, STORE_STREAMS, name, entry, err);
 	/* Many a tag looks like a digest: "name:tag". */
 	if (r == -ENOENT && oci_digest_is_valid(tag))
 		r = snprintf(entry, sizeof(entry), "oci-manifest-%.*s", OCI_DIGEST_MAX, tag) < 0;
 	if (r == -ENOENT)
-		error_set(err, r, CAIRN_ERROR_SYSTEM,
-			  "%s: no container image of that name is in the store", tag);
+		return error_set(err, r, CAIRN_ERROR_SYSTEM,
+				 "%s: no container image of that name is in the store", tag);
 	if (r == 0 && (strncmp(entry, "oci-manifest-", 13) || !oci_digest_is_valid(entry + 13)))
-		r = error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "%s: names '%s', not a manifest",
-			      tag, entry);
+		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "%s: names '%s', not a manifest",
+				 tag, entry);
+	if (r == 0)
+		snprintf(s->digest, sizeof(s->digest), "%s", entry + 13);
+	return r;
+}
+
+int oci_source_store_open(const struct cairn_store *store, const char *tag, struct source **ret,
+			  struct cairn_error *err)
+{
+	struct stored_image *s;
+	int r;
+
+	if (!store)
+		return error_set(err, -EINVAL, CAIRN_ERROR_USAGE,
+				 "store:%s: only what looks into a store can find it",
+				 tag ? tag : "");
+	s = (struct stored_image *)calloc(1, sizeof(*s));
+	if (!s)
+		return error_errno(err, -ENOMEM, "store");
+	s->source.ops = &store_ops;
+	s->source.name = strdup(tag ? tag : "store:");
+	s->store = store;
+	r = tag ? find_manifest(s, tag, err) : 0;
 	if (r < 0) {
 		oci_source_free(&s->source);
 		return r;
 	}
-	snprintf(s->digest, sizeof(s->digest), "%s", entry + 13);
 	*ret = &s->source;
 	return 0;
 }

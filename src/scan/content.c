@@ -4,11 +4,11 @@
  *
  *	to 64 bytes	kept in the tree
  *	to SMALL_MAX	wait in one buffer until it is full, then all are hashed side by side
- *	to HOLD_MAX	(with a sink) read whole, hashed piece by piece, written if they are new
  *	larger		piece by piece. Whether the sink has it is known only at the end, and a tree
  *			that is stored again has mostly old files, a new tree mostly new ones: so
  *			what the files before were decides whether the pieces are written at once,
- *			in vain if that was wrong, or only hashed, and read again if it was wrong
+ *			in vain if that was wrong, or only hashed, and read again if it was wrong.
+ *			To HOLD_MAX they are not written at once but kept until the digest is known
  *
  * Of a file above SMALL_MAX that has fs-verity the kernel knows the digest, and enforces it; it is read
  * only if the sink lacks it.
@@ -503,12 +503,12 @@ static int read_large(struct worker *w, struct node *n, int fd, const struct sta
 		return r;
 	if (!w->scan->sink)
 		r = stream(w, &c, fd, NULL);
+	else if (!probably_new(w->scan))
+		r = hash_then_copy(w, &c);
 	else if (st->st_size <= HOLD_MAX && !clone)
 		r = hold(w, &c);
-	else if (probably_new(w->scan))
-		r = copy_large(w, &c);
 	else
-		r = hash_then_copy(w, &c);
+		r = copy_large(w, &c);
 	return r <= 0 ? r : set_digests(w, n, c.digests);
 }
 

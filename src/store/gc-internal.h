@@ -7,6 +7,9 @@
  *     is marked: whoever set a reference has either been seen by that, or has a lease whose notes are
  *     read after it.
  *  3. A part of the store (one of 256) is closed to writers while something is removed from it.
+ *  4. A store that looks into this one (children.h) is a place like this one: its references lead to objects here,
+ *     and whoever is at work on it has found some here, so its parts are closed as well and its notes
+ *     read. A child that cannot be asked ends the collection before anything is removed.
  */
 #ifndef STORE_GC_INTERNAL_H
 #define STORE_GC_INTERNAL_H
@@ -15,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "store/children.h"
 #include "store/gc.h"
 #include "store/lease.h"
 #include "store/names.h"
@@ -45,6 +49,29 @@ struct gc_entries {
 	struct keyset ids;
 };
 
+struct gc;
+
+/* A store whose references lead to objects here: this one, or a child. */
+struct gc_place {
+	struct gc *g;
+	struct cairn_store *store;
+	struct gc_entries entries[2]; /* enum store_kind */
+
+	/* Removing. */
+	struct lease *lease; /* of a child: NULL where nobody can write there */
+	struct notes notes;
+	int lock;              /* the store's directory, to lock */
+	uint64_t directory[2]; /* its device and inode */
+	bool exclusive;        /* it is locked so, and nobody else is at work */
+	bool closed;           /* by us: the part that is being swept */
+};
+
+/* An image to be read. */
+struct gc_image {
+	const struct cairn_store *store;
+	struct cairn_digest id;
+};
+
 struct gc {
 	struct cairn_store *store;
 	const struct cairn_gc_options *options;
@@ -54,19 +81,18 @@ struct gc {
 	unsigned int jobs;
 
 	struct gc_part part[GC_PARTS];
-	struct keyset walked;         /* images and streams whose objects are marked */
-	struct gc_entries entries[2]; /* enum store_kind */
-	struct arena arena;           /* of their names */
-	struct buf images;            /* struct cairn_digest: to be read next */
-	uint64_t roots;               /* that named something */
-	bool told;                    /* problems with references */
+	struct gc_place *places;   /* this store, then its children */
+	struct gc_place **closing; /* the same in the order in which their parts are closed */
+	unsigned int nr_places;
+	struct store_children children;
+	struct keyset walked; /* images and streams whose objects are marked */
+	struct arena arena;   /* of the names of entries */
+	struct buf images;    /* struct gc_image: to be read next */
+	uint64_t roots;       /* that named something */
+	bool told;            /* problems with references */
 
 	/* Removing. */
-	struct lease *lease;
-	struct notes notes;
-	int lock;            /* the store's directory, to lock */
-	bool exclusive;      /* it is, so nobody else is at work */
-	bool closed;         /* by us: the part that is being swept */
+	bool swept;          /* entries that nothing leads to are gone */
 	double last_gap;     /* seconds, when others could last have it */
 	int trash;           /* STORE/cairn/trash */
 	unsigned int waited; /* milliseconds, for others */
@@ -84,7 +110,14 @@ int gc_list(struct gc *g);
 int gc_mark(struct gc *g);
 
 /* The entry as it was at the last gc_mark(), or NULL. */
-const struct gc_entry *gc_find_entry(const struct gc *g, enum store_kind kind, const char *name);
+const struct gc_entry *gc_find_entry(const struct gc_place *p, enum store_kind kind,
+				     const char *name);
+
+/* Whether somebody at work has noted it. */
+bool gc_is_noted(const struct gc *g, uint64_t key);
+
+/* Marks what an entry leads to, which nothing names: it stays this time. */
+void gc_keep(struct gc *g, enum store_kind kind, const struct gc_entry *e);
 
 bool gc_is_live(const struct gc *g, uint64_t key);
 bool gc_is_listed(const struct gc *g, uint64_t key);

@@ -183,27 +183,27 @@ static int read_image(void *arg, unsigned int worker, size_t i)
 {
 	const struct reading *rd = (const struct reading *)arg;
 	const struct gc *g = rd->g;
-	const struct cairn_digest *id =
-		(const struct cairn_digest *)(const void *)g->images.data + i;
+	const struct gc_image *im = (const struct gc_image *)(const void *)g->images.data + i;
 	struct cairn_error *err = &rd->errors[i];
-	cleanup_fd int fd = store_open_image(g->store, id, err);
+	cleanup_fd int fd = store_open_image(im->store, &im->id, err);
 	char hex[CAIRN_DIGEST_HEX_MAX];
-	int r;
+	int r = fd;
 
 	(void)worker;
-	if (fd < 0)
-		return fd;
-	r = mark_objects_of(g, fd, err);
-	if (r < 0) {
-		cairn_digest_to_hex(id, hex);
-		error_prepend(err, "image %s", hex);
+	if (fd >= 0) {
+		r = mark_objects_of(g, fd, err);
+		cairn_digest_to_hex(&im->id, hex);
+		if (r < 0)
+			error_prepend(err, "image %s", hex);
 	}
+	if (r < 0 && im->store != g->store)
+		error_prepend(err, "%s", im->store->path);
 	return r;
 }
 
 static int read_images(struct gc *g)
 {
-	size_t nr = g->images.len / sizeof(struct cairn_digest);
+	size_t nr = g->images.len / sizeof(struct gc_image);
 	struct reading rd = {.g = g};
 	int r;
 
@@ -227,9 +227,10 @@ static int read_images(struct gc *g)
 
 /* --- what leads to what ---------------------------------------------------------------------- */
 
-const struct gc_entry *gc_find_entry(const struct gc *g, enum store_kind kind, const char *name)
+const struct gc_entry *gc_find_entry(const struct gc_place *p, enum store_kind kind,
+				     const char *name)
 {
-	const struct gc_entries *l = &g->entries[kind];
+	const struct gc_entries *l = &p->entries[kind];
 	size_t low = 0, high = l->nr;
 
 	while (low < high) {
@@ -246,16 +247,18 @@ const struct gc_entry *gc_find_entry(const struct gc *g, enum store_kind kind, c
 	return NULL;
 }
 
-static int walk_stream(struct gc *g, const struct cairn_digest *id);
+static int walk_stream(struct gc_place *p, const struct cairn_digest *id);
 
-static int walk_image(struct gc *g, const struct cairn_digest *id)
+static int walk_image(struct gc_place *p, const struct cairn_digest *id)
 {
+	const struct gc_image image = {p->store, *id};
+	struct gc *g = p->g;
 	int r = keyset_add(&g->walked, digest_key(id->bytes));
 
 	if (r <= 0)
 		return r < 0 ? error_errno(g->err, r, "mark") : 0;
 	mark(g, id->bytes);
-	r = buf_put(&g->images, id, sizeof(*id));
+	r = buf_put(&g->images, &image, sizeof(image));
 	return r < 0 ? error_errno(g->err, r, "mark") : 0;
 }
 
@@ -268,28 +271,29 @@ static int mark_part(void *arg, const struct cairn_digest *id)
 /* A stream may name other streams, and images. */
 static int follow(void *arg, const struct cairn_digest *id)
 {
-	struct gc *g = (struct gc *)arg;
+	struct gc_place *p = (struct gc_place *)arg;
 	uint64_t key = digest_key(id->bytes);
 
-	mark(g, id->bytes);
-	if (keyset_has(&g->entries[STORE_STREAMS].ids, key))
-		return walk_stream(g, id);
-	if (keyset_has(&g->entries[STORE_IMAGES].ids, key))
-		return walk_image(g, id);
+	mark(p->g, id->bytes);
+	if (keyset_has(&p->entries[STORE_STREAMS].ids, key))
+		return walk_stream(p, id);
+	if (keyset_has(&p->entries[STORE_IMAGES].ids, key))
+		return walk_image(p, id);
 	return 0;
 }
 
-static int walk_stream(struct gc *g, const struct cairn_digest *id)
+static int walk_stream(struct gc_place *p, const struct cairn_digest *id)
 {
 	struct splitstream *stream cleanup(splitstream) = NULL;
 	char hex[CAIRN_DIGEST_HEX_MAX];
+	struct gc *g = p->g;
 	cleanup_fd int fd = -1;
 	int r = keyset_add(&g->walked, digest_key(id->bytes));
 
 	if (r <= 0)
 		return r < 0 ? error_errno(g->err, r, "mark") : 0;
 	mark(g, id->bytes);
-	fd = store_open_image(g->store, id, g->err);
+	fd = store_open_image(p->store, id, g->err);
 	if (fd < 0)
 		return fd;
 	r = splitstream_open(fd, g->store->alg, &stream, g->err);
@@ -300,16 +304,23 @@ static int walk_stream(struct gc *g, const struct cairn_digest *id)
 		error_prepend(g->err, "stream %s", hex);
 		return r;
 	}
-	return splitstream_refs(stream, SPLITSTREAM_STREAMS, follow, g, g->err);
+	return splitstream_refs(stream, SPLITSTREAM_STREAMS, follow, p, g->err);
+}
+
+/* What is wrong in a child is told by a collection there. */
+static bool tells(const struct gc_place *p)
+{
+	return !p->g->told && p->store == p->g->store;
 }
 
 static int add_entry(void *arg, const struct store_name *name)
 {
-	struct gc *g = (struct gc *)arg;
-	struct gc_entries *l = &g->entries[name->kind];
+	struct gc_place *p = (struct gc_place *)arg;
+	struct gc *g = p->g;
+	struct gc_entries *l = &p->entries[name->kind];
 
 	if (name->problem) {
-		if (!g->told)
+		if (tells(p))
 			gc_note(g, "%s", name->problem);
 		return 0;
 	}
@@ -331,24 +342,25 @@ static int add_entry(void *arg, const struct store_name *name)
 	return 0;
 }
 
-static bool is_there(const struct gc *g, const struct cairn_digest *id)
+static bool is_there(const struct gc_place *p, const struct cairn_digest *id)
 {
 	char path[OBJECT_PATH_MAX];
 	cleanup_fd int fd = -1;
 
 	object_path(path, id->bytes, cairn_digest_size((enum cairn_alg)id->alg));
-	fd = store_open_object(g->store, path, NULL);
+	fd = store_open_object(p->store, path, NULL);
 	return fd != -ENOENT;
 }
 
 static int walk_ref(void *arg, const struct store_name *name)
 {
-	struct gc *g = (struct gc *)arg;
+	struct gc_place *p = (struct gc_place *)arg;
+	struct gc *g = p->g;
 	const struct gc_entry *e =
-		name->problem ? NULL : gc_find_entry(g, name->kind, name->target);
+		name->problem ? NULL : gc_find_entry(p, name->kind, name->target);
 
-	if (!e || !is_there(g, &e->id)) {
-		if (!g->told) {
+	if (!e || !is_there(p, &e->id)) {
+		if (tells(p)) {
 			g->result->dangling++;
 			gc_note(g, "%s/refs/%s: dangling: %s", store_kind_name(name->kind),
 				name->name,
@@ -357,63 +369,109 @@ static int walk_ref(void *arg, const struct store_name *name)
 		return 0;
 	}
 	g->roots++;
-	return name->kind == STORE_IMAGES ? walk_image(g, &e->id) : walk_stream(g, &e->id);
+	return name->kind == STORE_IMAGES ? walk_image(p, &e->id) : walk_stream(p, &e->id);
 }
 
 /* --- roots ----------------------------------------------------------------------------------- */
 
-static int walk_digest(struct gc *g, const struct cairn_digest *id, const char *what)
+/* Returns 1: it is in one of the places, and is kept; 0: in none; or a negative errno. */
+static int walk_digest(struct gc *g, const struct cairn_digest *id)
 {
-	char hex[CAIRN_DIGEST_HEX_MAX];
+	for (unsigned int i = 0; i < g->nr_places; i++) {
+		struct gc_place *p = &g->places[i];
+		int r;
 
-	if (id->alg != (uint32_t)g->store->alg || !is_there(g, id)) {
-		cairn_digest_to_hex(id, hex);
-		if (!g->told && what)
-			gc_note(g, "%s %s is not in the store", what, hex);
-		return 0;
+		if (id->alg != (uint32_t)g->store->alg || !is_there(p, id))
+			continue;
+		g->roots++;
+		r = walk_image(p, id);
+		return r < 0 ? r : 1;
 	}
-	g->roots++;
-	return walk_image(g, id);
+	return 0;
 }
 
 static int walk_mounted(void *arg, const struct cairn_digest *id)
 {
-	return walk_digest((struct gc *)arg, id, NULL);
+	return MIN(walk_digest((struct gc *)arg, id), 0);
 }
 
 static int walk_others(struct gc *g)
 {
 	const struct cairn_gc_options *o = g->options;
+	char hex[CAIRN_DIGEST_HEX_MAX];
 	int r = 0;
 
-	for (size_t i = 0; i < o->nr_roots && !r; i++)
-		r = walk_digest(g, &o->roots[i], "the root");
+	for (size_t i = 0; i < o->nr_roots && r >= 0; i++) {
+		r = walk_digest(g, &o->roots[i]);
+		cairn_digest_to_hex(&o->roots[i], hex);
+		if (!r && !g->told)
+			gc_note(g, "the root %s is not in the store", hex);
+	}
 	/* They do not change: once is enough. */
-	for (size_t i = 0; i < o->nr_images && !r && !g->told; i++) {
+	for (size_t i = 0; i < o->nr_images && r >= 0 && !g->told; i++) {
 		r = mark_objects_of(g, o->images[i], g->err);
 		g->roots++;
 	}
-	return r || !g->mounted ? r : g->mounted(walk_mounted, g);
+	return r < 0 || !g->mounted ? MIN(r, 0) : g->mounted(walk_mounted, g);
+}
+
+static int mark_place(struct gc_place *p)
+{
+	struct gc *g = p->g;
+	int r = 0;
+
+	for (unsigned int kind = 0; kind < 2; kind++) {
+		p->entries[kind].nr = 0;
+		keyset_fini(&p->entries[kind].ids);
+	}
+	for (unsigned int kind = 0; kind < 2 && !r; kind++)
+		r = store_list_entries(p->store, (enum store_kind)kind, add_entry, p, g->err);
+	for (unsigned int kind = 0; kind < 2 && !r; kind++)
+		r = store_list_refs(p->store, (enum store_kind)kind, walk_ref, p, g->err);
+	if (r < 0 && p->store != g->store)
+		error_prepend(g->err, "%s", p->store->path);
+	return r;
+}
+
+void gc_keep(struct gc *g, enum store_kind kind, const struct gc_entry *e)
+{
+	const struct cairn_error words = *g->err;
+
+	/* What cannot be read keeps itself. */
+	mark(g, e->id.bytes);
+	if (!(kind == STORE_IMAGES ? walk_image(g->places, &e->id)
+				   : walk_stream(g->places, &e->id)))
+		(void)read_images(g);
+	*g->err = words;
+}
+
+/* An entry that is there after we have removed those that lead nowhere was made meanwhile, or given back by
+ * another collector, to somebody who has no lease perhaps: it and what it leads to stay this time. */
+static void keep_entries(struct gc *g)
+{
+	for (unsigned int kind = 0; kind < 2; kind++) {
+		const struct gc_entries *l = &g->places->entries[kind];
+
+		for (size_t i = 0; i < l->nr; i++)
+			if (!keyset_has(&g->walked, digest_key(l->entry[i].id.bytes)))
+				gc_keep(g, (enum store_kind)kind, &l->entry[i]);
+	}
 }
 
 int gc_mark(struct gc *g)
 {
 	int r = 0;
 
-	for (unsigned int kind = 0; kind < 2 && !r; kind++) {
-		g->entries[kind].nr = 0;
-		keyset_fini(&g->entries[kind].ids);
-	}
 	arena_fini(&g->arena);
 	arena_init(&g->arena);
-	for (unsigned int kind = 0; kind < 2 && !r; kind++)
-		r = store_list_entries(g->store, (enum store_kind)kind, add_entry, g, g->err);
-	for (unsigned int kind = 0; kind < 2 && !r; kind++)
-		r = store_list_refs(g->store, (enum store_kind)kind, walk_ref, g, g->err);
+	for (unsigned int i = 0; i < g->nr_places && !r; i++)
+		r = mark_place(&g->places[i]);
 	if (!r)
 		r = walk_others(g);
 	if (!r)
 		r = read_images(g);
+	if (!r && g->swept)
+		keep_entries(g);
 	g->told = true;
 	return r;
 }

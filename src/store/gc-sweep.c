@@ -34,66 +34,92 @@
 
 /* --- who is there ---------------------------------------------------------------------------- */
 
-static int blocked(const struct gc *g, const struct lock_holders *h)
+static int blocked(const struct gc_place *p, const struct lock_holders *h)
 {
+	const struct gc *g = p->g;
+
 	if (h->nr)
 		return error_set(g->err, -EBUSY, CAIRN_ERROR_SYSTEM,
-				 "%s: %s has it locked, nothing was removed", g->store->path,
+				 "%s: %s has it locked, nothing was removed", p->store->path,
 				 h->text);
 	return error_set(g->err, -EBUSY, CAIRN_ERROR_SYSTEM,
 			 "%s: it is locked, and who has it cannot be seen from here; nothing was "
 			 "removed",
-			 g->store->path);
+			 p->store->path);
 }
 
-/* Whether all who are at work have leases; else who has not. We have the lock, shared. */
-static bool is_among_us(const struct gc *g, struct lock_holders *h)
+/* Whether all who are at work there have leases; else who has not. We have the lock, shared. */
+static bool is_among_us(const struct gc_place *p, struct lock_holders *h)
 {
-	lock_look(g->store, g->lock, g->lease->dirfd, h);
+	lock_look(p->store, p->lock, p->lease->dirfd, h);
 	return h->known && !h->nr;
 }
 
-/* Whether only those with leases are at work, or nobody. */
-static bool try_lock(struct gc *g, struct lock_holders *h)
+/* Whether only those with leases are at work there, or nobody. */
+static bool try_lock(struct gc_place *p, struct lock_holders *h)
 {
-	g->exclusive = !flock(g->lock, LOCK_EX | LOCK_NB);
-	if (g->exclusive || (errno != EWOULDBLOCK && errno != EINTR))
+	/* Nobody can write there. */
+	if (!p->lease)
+		return true;
+	p->exclusive = !flock(p->lock, LOCK_EX | LOCK_NB);
+	if (p->exclusive || (errno != EWOULDBLOCK && errno != EINTR))
 		return true; /* no locks here, nobody who respects them */
-	if (flock(g->lock, LOCK_SH | LOCK_NB) < 0) {
+	if (flock(p->lock, LOCK_SH | LOCK_NB) < 0) {
 		*h = (struct lock_holders){.known = true, .nr = 1, .text = "a collector"};
 		return false;
 	}
-	return is_among_us(g, h);
+	return is_among_us(p, h);
+}
+
+static void unlock_all(const struct gc *g)
+{
+	for (unsigned int i = 0; i < g->nr_places; i++)
+		if (g->places[i].lease)
+			(void)flock(g->places[i].lock, LOCK_UN);
+}
+
+/* Returns the place that others have locked, or NULL. */
+static const struct gc_place *try_all(struct gc *g, struct lock_holders *h)
+{
+	for (unsigned int i = 0; i < g->nr_places; i++)
+		if (!try_lock(&g->places[i], h))
+			return &g->places[i];
+	return NULL;
+}
+
+static int read_notes(struct gc_place *p, uint8_t part)
+{
+	struct cairn_error *err = p->g->err;
+	int r = p->lease ? lease_close_part(p->lease, part) : 0;
+
+	p->closed = p->lease && !r;
+	if (p->closed)
+		r = lease_read_notes(p->lease, &p->notes);
+	if (r == -EUCLEAN)
+		return error_set(err, -EBUSY, CAIRN_ERROR_SYSTEM,
+				 "%s/cairn/leases: somebody's lease is not as ours are, nothing "
+				 "was removed",
+				 p->store->path);
+	return r < 0 ? error_errno(err, r, "read %s/cairn/leases", p->store->path) : 0;
 }
 
 static int enter(struct gc *g, uint8_t part)
 {
 	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+	const struct gc_place *locked;
 	struct lock_holders holders;
 	int r;
 
-	while (!try_lock(g, &holders)) {
-		(void)flock(g->lock, LOCK_UN);
+	while ((locked = try_all(g, &holders)) != NULL) {
+		unlock_all(g);
 		if (g->waited >= g->options->patience)
-			return blocked(g, &holders);
+			return blocked(locked, &holders);
 		(void)nanosleep(&pause, NULL);
 		g->waited += PAUSE_NS / 1000000;
 	}
 	r = gc_mark(g);
-	if (!r) {
-		r = lease_close_part(g->lease, part);
-		g->closed = !r;
-		if (!r)
-			r = lease_read_notes(g->lease, &g->notes);
-		if (r == -EUCLEAN)
-			r = error_set(
-				g->err, -EBUSY, CAIRN_ERROR_SYSTEM,
-				"%s/cairn/leases: somebody's lease is not as ours are, nothing "
-				"was removed",
-				g->store->path);
-		else if (r < 0)
-			r = error_errno(g->err, r, "read %s/cairn/leases", g->store->path);
-	}
+	for (unsigned int i = 0; i < g->nr_places && !r; i++)
+		r = read_notes(g->closing[i], part);
 	return r;
 }
 
@@ -111,12 +137,19 @@ static void leave(struct gc *g, uint8_t part)
 {
 	const struct timespec gap = {.tv_nsec = 2 * LOCK_PAUSE_NS};
 
-	/* One that we could not close may be another collector's. */
-	if (g->closed)
-		lease_open_part(g->lease, part);
-	g->closed = false;
-	(void)flock(g->lock, LOCK_UN);
-	if (!g->exclusive || now() - g->last_gap < GAP_SECONDS)
+	bool exclusive = false;
+
+	for (unsigned int i = 0; i < g->nr_places; i++) {
+		struct gc_place *p = &g->places[i];
+
+		/* One that we could not close may be another collector's. */
+		if (p->closed)
+			lease_open_part(p->lease, part);
+		p->closed = false;
+		exclusive |= p->exclusive;
+	}
+	unlock_all(g);
+	if (!exclusive || now() - g->last_gap < GAP_SECONDS)
 		return;
 	(void)nanosleep(&gap, NULL);
 	g->last_gap = now();
@@ -124,11 +157,20 @@ static void leave(struct gc *g, uint8_t part)
 
 /* --- entries --------------------------------------------------------------------------------- */
 
+bool gc_is_noted(const struct gc *g, uint64_t key)
+{
+	bool noted = false;
+
+	for (unsigned int i = 0; i < g->nr_places && !noted; i++)
+		noted = notes_have(&g->places[i].notes, key);
+	return noted;
+}
+
 static bool is_needed(const struct gc *g, const uint8_t *digest)
 {
 	uint64_t key = digest_key(digest);
 
-	return gc_is_live(g, key) || notes_have(&g->notes, key);
+	return gc_is_live(g, key) || gc_is_noted(g, key);
 }
 
 static uint64_t *removed_of(const struct gc *g, unsigned int kind)
@@ -136,9 +178,13 @@ static uint64_t *removed_of(const struct gc *g, unsigned int kind)
 	return kind == STORE_IMAGES ? &g->result->removed_images : &g->result->removed_streams;
 }
 
-static int put_entry_back(const struct gc *g, unsigned int kind, const struct gc_entry *e)
+/* With all that it leads to: an entry whose object went, when the stranger has gone in between, would be damage. */
+static int put_entry_back(struct gc *g, unsigned int kind, const struct gc_entry *e)
 {
-	int r = store_set_entry(g->store, (enum store_kind)kind, e->name, &e->id, g->err);
+	int r;
+
+	gc_keep(g, (enum store_kind)kind, e);
+	r = store_set_entry(g->store, (enum store_kind)kind, e->name, &e->id, g->err);
 
 	*removed_of(g, kind) -= !r && *removed_of(g, kind);
 	return r;
@@ -146,7 +192,7 @@ static int put_entry_back(const struct gc *g, unsigned int kind, const struct gc
 
 /* What strangers may need of the part's entries that were removed. */
 struct regret {
-	const struct gc *g;
+	struct gc *g;
 	uint8_t part;
 };
 
@@ -154,7 +200,7 @@ static int regret_named(void *arg, const struct store_name *name)
 {
 	const struct regret *rg = (const struct regret *)arg;
 	const struct gc_entry *e =
-		name->problem ? NULL : gc_find_entry(rg->g, name->kind, name->target);
+		name->problem ? NULL : gc_find_entry(rg->g->places, name->kind, name->target);
 
 	if (!e || e->id.bytes[0] != rg->part || is_needed(rg->g, e->id.bytes))
 		return 0;
@@ -169,15 +215,15 @@ static int regret_entries(struct gc *g, uint8_t part)
 	struct lock_holders others;
 	int r = 0;
 
-	if (is_among_us(g, &others)) {
+	if (is_among_us(g->places, &others)) {
 		for (unsigned int kind = 0; kind < 2 && !r; kind++)
 			r = store_list_refs(g->store, (enum store_kind)kind, regret_named, &rg,
 					    g->err);
 		return r;
 	}
 	for (unsigned int kind = 0; kind < 2; kind++)
-		for (size_t i = 0; i < g->entries[kind].nr && !r; i++) {
-			const struct gc_entry *e = &g->entries[kind].entry[i];
+		for (size_t i = 0; i < g->places->entries[kind].nr && !r; i++) {
+			const struct gc_entry *e = &g->places->entries[kind].entry[i];
 
 			if (e->id.bytes[0] == part && !is_needed(g, e->id.bytes))
 				r = put_entry_back(g, kind, e);
@@ -188,8 +234,8 @@ static int regret_entries(struct gc *g, uint8_t part)
 static int drop_entries_of(struct gc *g, uint8_t part)
 {
 	for (unsigned int kind = 0; kind < 2; kind++) {
-		for (size_t i = 0; i < g->entries[kind].nr; i++) {
-			const struct gc_entry *e = &g->entries[kind].entry[i];
+		for (size_t i = 0; i < g->places->entries[kind].nr; i++) {
+			const struct gc_entry *e = &g->places->entries[kind].entry[i];
 			struct cairn_error err = {0};
 			int r;
 
@@ -210,7 +256,7 @@ static int sweep_entries_of(struct gc *g, uint8_t part)
 {
 	int r = drop_entries_of(g, part), undone;
 
-	if (g->exclusive)
+	if (g->places->exclusive)
 		return r;
 	undone = regret_entries(g, part);
 	return r ? r : undone;
@@ -223,9 +269,9 @@ static int sweep_entries(struct gc *g)
 	int r = 0;
 
 	for (unsigned int kind = 0; kind < 2; kind++)
-		for (size_t i = 0; i < g->entries[kind].nr; i++)
-			some[g->entries[kind].entry[i].id.bytes[0]] |=
-				!is_needed(g, g->entries[kind].entry[i].id.bytes);
+		for (size_t i = 0; i < g->places->entries[kind].nr; i++)
+			some[g->places->entries[kind].entry[i].id.bytes[0]] |=
+				!is_needed(g, g->places->entries[kind].entry[i].id.bytes);
 	for (unsigned int i = 0; i < GC_PARTS && !r; i++) {
 		if (!some[i])
 			continue;
@@ -260,7 +306,7 @@ static int add_garbage(void *arg, const char *name, size_t len, unsigned char ty
 	uint64_t key = gc_key(gb->g->store, gb->prefix, name, len);
 
 	if (!key || (type != DT_REG && type != DT_UNKNOWN) || !gc_is_listed(gb->g, key) ||
-	    gc_is_live(gb->g, key) || notes_have(&gb->g->notes, key))
+	    gc_is_live(gb->g, key) || gc_is_noted(gb->g, key))
 		return 0;
 	return buf_put(&gb->names, name, len + 1);
 }
@@ -271,8 +317,10 @@ static void count_one(const struct garbage *gb, int dirfd, const char *name)
 	struct stat st;
 
 	res->removed_objects++;
-	if (!fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) && st.st_nlink == 1)
-		res->removed_bytes += (uint64_t)st.st_blocks * 512;
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	res->removed_size += (uint64_t)st.st_size;
+	res->removed_bytes += st.st_nlink == 1 ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
 static int remove_directly(const struct garbage *gb)
@@ -309,7 +357,7 @@ static int remove_by_trash(const struct garbage *gb)
 			return -errno;
 	}
 	/* Whoever came meanwhile may have seen what we took: he is still there, or has set a reference. */
-	others = !is_among_us(g, &holders);
+	others = !is_among_us(g->places, &holders);
 	r = gc_mark(g);
 	for (const char *name = gb->names.data; name < gb->names.data + gb->names.len;
 	     name += gb->name_len + 1) {
@@ -357,7 +405,7 @@ static int sweep_part(struct gc *g, uint8_t part)
 		return gb.fd == -ENOENT ? 0 : gb.fd;
 	r = list_garbage(&gb);
 	if (!r && gb.names.len)
-		r = g->exclusive ? remove_directly(&gb) : remove_by_trash(&gb);
+		r = g->places->exclusive ? remove_directly(&gb) : remove_by_trash(&gb);
 	buf_fini(&gb.names);
 	close(gb.fd);
 	return r;
@@ -391,11 +439,13 @@ static int sweep_objects(struct gc *g)
 int gc_count(struct gc *g)
 {
 	/* What those at work use is no garbage. */
-	(void)lease_peek(g->store, &g->notes);
-	g->result->removed_objects = g->result->removed_bytes = 0;
+	for (unsigned int i = 0; i < g->nr_places; i++)
+		(void)lease_peek(g->places[i].store, &g->places[i].notes);
+	g->result->removed_objects = g->result->removed_bytes = g->result->removed_size = 0;
 	for (unsigned int kind = 0; kind < 2; kind++)
-		for (size_t i = 0; i < g->entries[kind].nr; i++)
-			*removed_of(g, kind) += !is_needed(g, g->entries[kind].entry[i].id.bytes);
+		for (size_t i = 0; i < g->places->entries[kind].nr; i++)
+			*removed_of(g, kind) +=
+				!is_needed(g, g->places->entries[kind].entry[i].id.bytes);
 	for (unsigned int i = 0; i < GC_PARTS; i++) {
 		struct garbage gb = {.g = g,
 				     .prefix = (uint8_t)i,
@@ -472,7 +522,7 @@ static void drop_leftovers(struct gc *g)
 {
 	_Alignas(8) char buffer[8192];
 
-	if (flock(g->lock, LOCK_EX | LOCK_NB) < 0)
+	if (flock(g->places->lock, LOCK_EX | LOCK_NB) < 0)
 		return;
 	for (int i = 0; i < 2; i++) {
 		g->dropping = i ? g->store->objects : g->store->dirfd;
@@ -481,23 +531,67 @@ static void drop_leftovers(struct gc *g)
 		(void)lseek(g->dropping, 0, SEEK_SET);
 		(void)dir_list(g->dropping, buffer, sizeof(buffer), drop_temporary, g);
 	}
-	(void)flock(g->lock, LOCK_UN);
+	(void)flock(g->places->lock, LOCK_UN);
+}
+
+static int begin_place(struct gc_place *p)
+{
+	struct gc *g = p->g;
+	int r;
+
+	p->lock = openat(p->store->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->lock < 0)
+		return error_errno(g->err, -errno, "open %s", p->store->path);
+	r = lease_new(p->store, LEASE_COLLECTOR, &p->lease);
+	/* A child where nobody can write has no writers. */
+	if (r == -EROFS && p != g->places)
+		return 0;
+	if (r < 0)
+		return error_errno(g->err, r, "make a lease in %s/cairn", p->store->path);
+	g->result->leftovers += lease_clean(p->lease);
+	return 0;
+}
+
+static int by_directory(const void *a, const void *b)
+{
+	const struct gc_place *const *x = (const struct gc_place *const *)a;
+	const struct gc_place *const *y = (const struct gc_place *const *)b;
+
+	return memcmp(&(*x)->directory, &(*y)->directory, sizeof((*x)->directory));
+}
+
+/* Of two collectors each of which has the other's store as a child both close parts in this order. */
+static int order_places(struct gc *g)
+{
+	g->closing = (struct gc_place **)calloc(g->nr_places, sizeof(*g->closing));
+	if (!g->closing)
+		return error_errno(g->err, -ENOMEM, "collect in %s", g->store->path);
+	for (unsigned int i = 0; i < g->nr_places; i++) {
+		struct stat st;
+
+		if (fstat(g->places[i].lock, &st) < 0)
+			return error_errno(g->err, -errno, "stat %s", g->places[i].store->path);
+		g->places[i].directory[0] = st.st_dev;
+		g->places[i].directory[1] = st.st_ino;
+		g->closing[i] = &g->places[i];
+	}
+	qsort(g->closing, g->nr_places, sizeof(*g->closing), by_directory);
+	return 0;
 }
 
 int gc_begin(struct gc *g)
 {
-	int r;
+	int r = 0;
 
-	g->lock = openat(g->store->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (g->lock < 0)
-		return error_errno(g->err, -errno, "open %s", g->store->path);
-	r = lease_new(g->store, LEASE_COLLECTOR, &g->lease);
+	for (unsigned int i = 0; i < g->nr_places && !r; i++)
+		r = begin_place(&g->places[i]);
+	if (!r)
+		r = order_places(g);
 	if (r < 0)
-		return error_errno(g->err, r, "make a lease in %s/cairn", g->store->path);
+		return r;
 	g->trash = store_own_dir(g->store, TRASH, TRASH_MODE);
 	if (g->trash < 0)
 		return error_errno(g->err, g->trash, "open %s/cairn/" TRASH, g->store->path);
-	g->result->leftovers += lease_clean(g->lease);
 	return restore_trash(g);
 }
 
@@ -505,6 +599,7 @@ int gc_sweep(struct gc *g)
 {
 	int r = sweep_entries(g);
 
+	g->swept = true;
 	if (!r)
 		r = sweep_objects(g);
 	if (!r)
@@ -514,11 +609,15 @@ int gc_sweep(struct gc *g)
 
 void gc_end(struct gc *g)
 {
-	if (g->lease)
-		g->result->leftovers += lease_clean(g->lease);
-	lease_end(g->lease);
+	for (unsigned int i = 0; i < g->nr_places; i++) {
+		struct gc_place *p = &g->places[i];
+
+		if (p->lease)
+			g->result->leftovers += lease_clean(p->lease);
+		lease_end(p->lease);
+		if (p->lock >= 0)
+			close(p->lock);
+	}
 	if (g->trash >= 0)
 		close(g->trash);
-	if (g->lock >= 0)
-		close(g->lock);
 }

@@ -3,8 +3,10 @@
 #include "store/gc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "store/gc-internal.h"
 
@@ -27,12 +29,17 @@ static void gc_fini(struct gc *g)
 		free(g->part[i].key);
 		free((void *)g->part[i].live);
 	}
-	for (unsigned int i = 0; i < 2; i++) {
-		free(g->entries[i].entry);
-		keyset_fini(&g->entries[i].ids);
+	for (unsigned int i = 0; i < g->nr_places; i++) {
+		for (unsigned int kind = 0; kind < 2; kind++) {
+			free(g->places[i].entries[kind].entry);
+			keyset_fini(&g->places[i].entries[kind].ids);
+		}
+		notes_fini(&g->places[i].notes);
 	}
+	free(g->closing);
+	free(g->places);
+	store_children_fini(&g->children);
 	keyset_fini(&g->walked);
-	notes_fini(&g->notes);
 	buf_fini(&g->images);
 	arena_fini(&g->arena);
 }
@@ -47,6 +54,27 @@ static int check_roots(const struct gc *g)
 		"%s: no reference and no image given names anything in it; all %llu objects "
 		"would go",
 		g->store->path, (unsigned long long)g->result->objects);
+}
+
+/* This store, and those that look into it. */
+static int find_places(struct gc *g)
+{
+	int r = 0;
+
+	if (!(g->options->flags & CAIRN_GC_NO_CHILDREN))
+		r = store_children_open(g->store, &g->children, g->err);
+	if (r < 0)
+		return r;
+	g->places = (struct gc_place *)calloc(1 + g->children.nr, sizeof(*g->places));
+	if (!g->places)
+		return error_errno(g->err, -ENOMEM, "collect in %s", g->store->path);
+	for (unsigned int i = 0; i <= g->children.nr; i++) {
+		g->places[i].g = g;
+		g->places[i].store = i ? g->children.store[i - 1] : g->store;
+		g->places[i].lock = -1;
+	}
+	g->nr_places = 1 + g->children.nr;
+	return 0;
 }
 
 static int look(struct gc *g)
@@ -89,7 +117,7 @@ int store_gc(struct cairn_store *s, const struct cairn_gc_options *options, gc_m
 				 "%s: a bare directory of objects has no references to go by",
 				 s->path);
 	/* What is no store yet must not become something that is none. */
-	if (s->fresh)
+	if (s->fresh && faccessat(s->dirfd, "objects", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	if (s->read_only && !dry)
 		return error_errno(err, -EROFS, "collect in %s", s->path);
@@ -102,14 +130,15 @@ int store_gc(struct cairn_store *s, const struct cairn_gc_options *options, gc_m
 	g->err = &words;
 	g->mounted = mounted;
 	g->jobs = options->jobs;
-	g->lock = g->trash = -1;
+	g->trash = -1;
 	g->images = BUF_INIT(SIZE_MAX / 2);
 	arena_init(&g->arena);
-	if (dry) {
+	r = find_places(g);
+	if (!r && dry) {
 		r = look(g);
 		if (!r)
 			r = gc_count(g);
-	} else {
+	} else if (!r) {
 		r = collect(g);
 	}
 	gc_fini(g);

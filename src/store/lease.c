@@ -397,17 +397,31 @@ static int read_file(const struct lease *l, const char *name, struct notes *n)
 	return (int)got;
 }
 
+static bool is_dead(const struct lease *l, const char *name)
+{
+	cleanup_fd int fd = open_lease(l, name);
+
+	return fd >= 0 && !is_alive(fd);
+}
+
+/* @dead: also of those whose owners are gone. */
+static int read_listed(const struct lease *l, const struct list *list, bool dead, struct notes *n)
+{
+	int r = 0;
+
+	if (list->full)
+		return -EUCLEAN;
+	for (unsigned int i = 0; !r && i < list->nr; i++)
+		if (list->name[i][0] == 'w' && (dead || !is_dead(l, list->name[i])))
+			r = read_file(l, list->name[i], n);
+	return r;
+}
+
 int lease_read_notes(const struct lease *l, struct notes *n)
 {
 	cleanup_free struct list *list = list_leases(l);
-	int r = list ? 0 : -ENOMEM;
 
-	if (list && list->full)
-		return -EUCLEAN;
-	for (unsigned int i = 0; !r && i < list->nr; i++)
-		if (list->name[i][0] == 'w')
-			r = read_file(l, list->name[i], n);
-	return r;
+	return list ? read_listed(l, list, true, n) : -ENOMEM;
 }
 
 int lease_peek(const struct cairn_store *s, struct notes *n)
@@ -416,8 +430,10 @@ int lease_peek(const struct cairn_store *s, struct notes *n)
 	cleanup_fd int gate =
 		dirfd < 0 ? -1 : openat(dirfd, GATE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	const struct lease l = {.dirfd = dirfd, .fd = -1, .gate = gate};
+	cleanup_free struct list *list = gate < 0 ? NULL : list_leases(&l);
 
-	return gate < 0 ? 0 : lease_read_notes(&l, n);
+	/* A collector that came now would first remove those of the dead, if it were alone. */
+	return list ? read_listed(&l, list, has_other_collector(&l, list), n) : 0;
 }
 
 /* --- parts ----------------------------------------------------------------------------------- */

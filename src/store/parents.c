@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "store/children.h"
 #include "store/store.h"
 #include "sys/dir.h"
 #include "sys/io.h"
@@ -160,6 +161,18 @@ int store_parent_lines(const struct cairn_store *s, int (*fn)(void *arg, const c
 	return r < 0 || !text ? r : each_line(text, fn, arg);
 }
 
+/* Before anything relies on the parent, so that a collection there knows of it. */
+static void note_in(struct cairn_store *s, const char *line)
+{
+	cleanup(store) struct cairn_store *p = NULL;
+	cleanup_free char *path = NULL;
+
+	if (asprintf(&path, *line == '/' ? "%.0s%s" : "%s/%s", s->path, line) < 0)
+		path = NULL;
+	else if (!store_open(path, CAIRN_STORE_READ_ONLY | CAIRN_STORE_NO_PARENTS, &p, NULL))
+		(void)store_note_child(p, s);
+}
+
 int store_set_parents(struct cairn_store *s, const char *const *lines, size_t nr,
 		      struct cairn_error *err)
 {
@@ -179,6 +192,8 @@ int store_set_parents(struct cairn_store *s, const char *const *lines, size_t nr
 	}
 	if (r < 0)
 		return error_errno(err, r, "%s: list of parents", s->path);
+	for (size_t i = 0; i < nr; i++)
+		note_in(s, lines[i]);
 	r = store_own_write(s, "parents", text.data, text.len);
 	return r < 0 ? error_errno(err, r, "write %s/" PARENTS_FILE, s->path) : 0;
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "store/children.h"
 #include "store/lease.h"
 #include "store/lock.h"
 #include "store/store.h"
@@ -157,6 +158,9 @@ int store_begin(struct cairn_store *s, struct cairn_error *err)
 		if (r < 0)
 			return r;
 	}
+	/* So that a collection in a parent asks us. Where we may not write nobody can do more. */
+	for (unsigned int i = 0; i < s->nr_parents; i++)
+		(void)store_note_child(s->parents[i], s);
 	s->begun = true;
 	s->alg_fixed = true;
 	return 0;

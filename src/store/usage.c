@@ -42,8 +42,8 @@ struct set {
 struct cairn_usage {
 	const struct cairn_store *store;
 	size_t digest_size;
-	cairn_progress_fn progress;
-	void *arg;
+	const struct cairn_gc_options *options;
+	unsigned long first_file; /* user: from there on those of options->images */
 
 	struct object *objects;
 	size_t nr_objects, max_objects;
@@ -57,6 +57,7 @@ struct cairn_usage {
 	unsigned long nr_result;
 	uint32_t *members; /* of all results */
 	struct cairn_usage_total total;
+	char problem[CAIRN_ERROR_TEXT_MAX];
 };
 
 /* A list of digests that a user needs. */
@@ -84,6 +85,15 @@ static void *grow(void *array, size_t nr, size_t *max, size_t size)
 }
 
 /* --- the objects of the store ---------------------------------------------------------------- */
+
+static int go_on(const struct cairn_usage *u, struct cairn_error *err)
+{
+	const struct cairn_gc_options *o = u->options;
+
+	return o->progress && o->progress(o->note_arg, u->nr_objects, u->total.bytes, 0, 0)
+		       ? error_set(err, -ECANCELED, CAIRN_ERROR_SYSTEM, "cancelled")
+		       : 0;
+}
 
 struct listing {
 	struct cairn_usage *u;
@@ -141,8 +151,9 @@ static int list_objects(struct cairn_usage *u, struct cairn_error *err)
 		r = fd < 0 ? fd : dir_list(fd, buffer, sizeof(buffer), add_object, &l);
 		if (r < 0)
 			return error_errno(err, r, "list %s/%s", u->store->objects_path, name);
-		if (u->progress && u->progress(u->arg, u->nr_objects, u->total.bytes, 0, 0))
-			return error_set(err, -ECANCELED, CAIRN_ERROR_SYSTEM, "cancelled");
+		r = go_on(u, err);
+		if (r < 0)
+			return r;
 	}
 	if (u->nr_objects)
 		qsort(u->objects, u->nr_objects, sizeof(*u->objects), compare_objects);
@@ -186,23 +197,27 @@ static int add_digest(void *arg, const uint8_t *digest)
 	return add_need((struct needs *)arg, digest);
 }
 
-static int needs_of_image(const struct cairn_store *s, const struct cairn_digest *id,
-			  struct needs *needs, struct cairn_error *err)
+static int needs_of_file(int fd, struct needs *needs, struct cairn_error *err)
 {
-	cleanup_fd int fd = store_open_image(s, id, err);
 	cleanup_free void *data = NULL;
 	struct image img;
 	size_t size;
 	int r;
 
-	if (fd < 0)
-		return fd;
 	if (read_all(fd, &data, &size) < 0)
 		return out_of_memory(err);
 	r = image_open(&img, data, size, err);
 	if (!r)
 		r = image_needs(&img, needs->size, add_digest, needs, err);
 	return r == -ENOMEM ? out_of_memory(err) : r;
+}
+
+static int needs_of_image(const struct cairn_store *s, const struct cairn_digest *id,
+			  struct needs *needs, struct cairn_error *err)
+{
+	cleanup_fd int fd = store_open_image(s, id, err);
+
+	return fd < 0 ? fd : needs_of_file(fd, needs, err);
 }
 
 static int add_id(void *arg, const struct cairn_digest *id)
@@ -332,7 +347,9 @@ static int add_user_needs(struct cairn_usage *u, uint32_t number, struct cairn_e
 	struct needs needs = {.size = u->digest_size};
 	struct cairn_error why = {0};
 	size_t at = 0;
-	int r = needs_of(u->store, &u->users[number], &needs, &why);
+	int r = number < u->first_file
+			? needs_of(u->store, &u->users[number], &needs, &why)
+			: needs_of_file(u->options->images[number - u->first_file], &needs, &why);
 
 	if (r == -ENOMEM) {
 		free(needs.digests);
@@ -382,14 +399,31 @@ static int add_name(struct cairn_usage_user *user, const char *name)
 	return names[user->nr_names++] ? 0 : -ENOMEM;
 }
 
+static int add_user(struct cairn_usage *u, int kind, int stream, const struct cairn_digest *id,
+		    const char *name)
+{
+	size_t max = u->max_users;
+	struct cairn_usage_user *p =
+		(struct cairn_usage_user *)grow(u->users, u->nr_users, &max, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	u->users = p;
+	u->max_users = max;
+	p += u->nr_users++;
+	*p = (struct cairn_usage_user){.kind = kind,
+				       .mounted = kind == CAIRN_USAGE_MOUNTED,
+				       .stream = stream,
+				       .digest = *id};
+	return add_name(p, name);
+}
+
 static int add_ref(void *arg, const struct store_name *ref)
 {
 	struct users *users = (struct users *)arg;
 	struct cairn_usage *u = users->u;
 	int stream = ref->kind == STORE_STREAMS;
 	struct cairn_digest id;
-	struct cairn_usage_user *p;
-	size_t max = u->max_users;
 
 	if (ref->problem || store_entry(u->store, ref->kind, ref->target, &id, NULL) < 0 ||
 	    id.alg != u->store->alg)
@@ -397,14 +431,45 @@ static int add_ref(void *arg, const struct store_name *ref)
 	for (unsigned long i = 0; i < u->nr_users; i++)
 		if (u->users[i].stream == stream && !memcmp(&u->users[i].digest, &id, sizeof(id)))
 			return add_name(&u->users[i], ref->name);
-	p = (struct cairn_usage_user *)grow(u->users, u->nr_users, &max, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	u->users = p;
-	u->max_users = max;
-	p += u->nr_users++;
-	*p = (struct cairn_usage_user){.stream = stream, .digest = id};
-	return add_name(p, ref->name);
+	return add_user(u, CAIRN_USAGE_NAMED, stream, &id, ref->name);
+}
+
+/* An image that is kept without a name, if the store has it. */
+static int add_held(struct cairn_usage *u, int kind, const struct cairn_digest *id)
+{
+	char path[OBJECT_PATH_MAX], hex[CAIRN_DIGEST_HEX_MAX];
+	struct stat st;
+
+	for (unsigned long i = 0; i < u->nr_users; i++) {
+		if (u->users[i].stream || memcmp(&u->users[i].digest, id, sizeof(*id)) != 0)
+			continue;
+		u->users[i].mounted |= kind == CAIRN_USAGE_MOUNTED;
+		return 0;
+	}
+	(void)object_path(path, id->bytes, cairn_digest_size((enum cairn_alg)id->alg));
+	if (id->alg != (uint32_t)u->store->alg || store_find_object(u->store, path, NULL, &st) < 0)
+		return 0;
+	cairn_digest_to_hex(id, hex);
+	return add_user(u, kind, 0, id, hex);
+}
+
+static int add_mounted(void *arg, const struct cairn_digest *id)
+{
+	return add_held((struct cairn_usage *)arg, CAIRN_USAGE_MOUNTED, id);
+}
+
+/* Those that a collection keeps besides. */
+static int add_others(struct cairn_usage *u, gc_mounted_fn mounted)
+{
+	static const struct cairn_digest none;
+	int r = mounted ? mounted(add_mounted, u) : 0;
+
+	for (size_t i = 0; i < u->options->nr_roots && !r; i++)
+		r = add_held(u, CAIRN_USAGE_ROOT, &u->options->roots[i]);
+	u->first_file = u->nr_users;
+	for (size_t i = 0; i < u->options->nr_images && !r; i++)
+		r = add_user(u, CAIRN_USAGE_ROOT, 0, &none, "image file");
+	return r;
 }
 
 /* --- the result ------------------------------------------------------------------------------ */
@@ -465,34 +530,70 @@ static int finish(struct cairn_usage *u)
 	return 0;
 }
 
-int usage_new(const struct cairn_store *s, cairn_progress_fn progress, void *arg,
-	      struct cairn_usage **ret, struct cairn_error *err)
+/* What a collection would remove is for a collection to say. */
+static int think_of_gc(struct cairn_usage *u, gc_mounted_fn mounted)
 {
-	struct cairn_usage *u = (struct cairn_usage *)calloc(1, sizeof(*u));
+	struct cairn_gc_options options = *u->options;
+	struct cairn_usage_total *t = &u->total;
+	struct cairn_gc_result result;
+	struct cairn_error why = {0};
+	int r;
+
+	options.flags |= CAIRN_GC_DRY_RUN;
+	options.note = NULL;
+	options.progress = NULL;
+	r = store_gc((struct cairn_store *)(uintptr_t)u->store, &options, mounted, &result, &why);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		memcpy(u->problem, why.text, sizeof(why.text));
+		t->problem = u->problem;
+		return 0;
+	}
+	t->reclaimable = result.removed_size;
+	t->reclaimable_disk = result.removed_bytes;
+	if (t->bytes > t->needed_bytes + t->reclaimable)
+		t->held = t->bytes - t->needed_bytes - t->reclaimable;
+	return 0;
+}
+
+static int count_all(struct cairn_usage *u, gc_mounted_fn mounted, struct cairn_error *err)
+{
+	const struct cairn_store *s = u->store;
 	struct users users = {.u = u, .err = err};
 	uint32_t empty;
+	int r = list_objects(u, err);
+
+	if (!r)
+		r = new_set(u, 0, 0, &empty);
+	if (!r && !s->bare)
+		r = store_list_refs(s, STORE_IMAGES, add_ref, &users, err);
+	if (!r && !s->bare)
+		r = store_list_refs(s, STORE_STREAMS, add_ref, &users, err);
+	if (!r)
+		r = add_others(u, mounted);
+	for (uint32_t i = 0; !r && i < u->nr_users; i++) {
+		r = add_user_needs(u, i, err);
+		if (!r)
+			r = go_on(u, err);
+	}
+	if (!r)
+		r = finish(u);
+	return r ? r : think_of_gc(u, mounted);
+}
+
+int usage_new(const struct cairn_store *s, const struct cairn_gc_options *options,
+	      gc_mounted_fn mounted, struct cairn_usage **ret, struct cairn_error *err)
+{
+	struct cairn_usage *u = (struct cairn_usage *)calloc(1, sizeof(*u));
 	int r;
 
 	if (!u)
 		return out_of_memory(err);
 	u->store = s;
 	u->digest_size = cairn_digest_size(s->alg);
-	u->progress = progress;
-	u->arg = arg;
-	r = list_objects(u, err);
-	if (!r && new_set(u, 0, 0, &empty) < 0)
-		r = out_of_memory(err);
-	if (!r && !s->bare)
-		r = store_list_refs(s, STORE_IMAGES, add_ref, &users, err);
-	if (!r && !s->bare)
-		r = store_list_refs(s, STORE_STREAMS, add_ref, &users, err);
-	for (uint32_t i = 0; !r && i < u->nr_users; i++) {
-		r = add_user_needs(u, i, err);
-		if (!r && progress && progress(arg, u->nr_objects, u->total.bytes, 0, 0))
-			r = error_set(err, -ECANCELED, CAIRN_ERROR_SYSTEM, "cancelled");
-	}
-	if (!r && finish(u) < 0)
-		r = out_of_memory(err);
+	u->options = options;
+	r = count_all(u, mounted, err);
 	if (r < 0) {
 		usage_free(u);
 		return r == -ENOMEM ? out_of_memory(err) : r;

@@ -5,11 +5,11 @@
 
 #include <cairn/usage.h>
 
-#include "store/store.h"
+#include "store/gc.h"
 
-/* As the functions cairn_usage_…(). */
-int usage_new(const struct cairn_store *s, cairn_progress_fn progress, void *arg,
-	      struct cairn_usage **ret, struct cairn_error *err);
+/* As the functions cairn_usage_…(). @mounted: as for store_gc(). */
+int usage_new(const struct cairn_store *s, const struct cairn_gc_options *options,
+	      gc_mounted_fn mounted, struct cairn_usage **ret, struct cairn_error *err);
 void usage_free(struct cairn_usage *u);
 const struct cairn_usage_total *usage_total(const struct cairn_usage *u);
 const struct cairn_usage_user *usage_users(const struct cairn_usage *u, unsigned long *ret_nr);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #define PAGE      ((size_t)4096)
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -91,4 +92,25 @@ size_t io_batch_size(void)
 	long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
 
 	return MIN(MAX(cache > 0 ? (size_t)cache / 2 : 0, BATCH_MIN), BATCH_MAX);
+}
+
+static bool is_special(const struct stat *st)
+{
+	return !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode);
+}
+
+int io_open_special(int dirfd, const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (fstatat(dirfd, path, &st, 0) < 0 || !is_special(&st))
+		return -ENOENT;
+	fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && is_special(&st))
+		return fd;
+	close(fd);
+	return -ENOENT;
 }

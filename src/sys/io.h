@@ -21,6 +21,10 @@ ssize_t pread_full(int fd, void *data, size_t size, off_t offset);
  * come one by one takes three times as long. */
 void *io_buffer(size_t size);
 
+/* Opens for writing what has the name @path below @dirfd, links followed, if it is a device, a pipe or a socket: such
+ * takes bytes, and is not to be replaced by a file. Returns a descriptor; -ENOENT: it is none; or another negative errno. */
+int io_open_special(int dirfd, const char *path);
+
 /* Begins to write the range to the disk, and does not wait; a later fsync() finds less to do. */
 int io_write_back(int fd, off_t offset, size_t size);
 

@@ -175,6 +175,22 @@ static int part_layer(struct pile *p, const struct merge *m, struct cairn_error 
 	return 0;
 }
 
+/* An image without layers has a root as a layer without entries gives it. */
+static int add_empty_layer(struct pile *p, const struct cairn_merge_options *options,
+			   struct cairn_error *err)
+{
+	struct layer_builder *b cleanup(layer_builder) = NULL;
+	struct cairn_layer_stats stats;
+	int r = layer_builder_new(options->profile, &b);
+
+	r = r < 0 ? out_of_memory(err) : layer_finish(b, &p->own[0], &stats, err);
+	if (r < 0)
+		return r;
+	p->layers[0] = p->own[0];
+	p->nr = p->nr_own = 1;
+	return 0;
+}
+
 int layer_merge(const struct tree *const *layers, size_t nr,
 		const struct cairn_merge_options *options, struct tree **ret,
 		struct cairn_error *err)
@@ -189,7 +205,10 @@ int layer_merge(const struct tree *const *layers, size_t nr,
 		r = out_of_memory(err);
 		goto out;
 	}
-	memcpy(p.layers, layers, nr * sizeof(*p.layers));
+	if (nr)
+		memcpy(p.layers, layers, nr * sizeof(*p.layers));
+	else if ((r = add_empty_layer(&p, options, err)) < 0)
+		goto out;
 	while ((r = merge_once(p.layers, p.nr, options, &m, ret, err)) == -ELOOP && m.through) {
 		if (p.nr == nr + REDIRECTS_MAX) {
 			r = error_set(err, r, CAIRN_ERROR_FORMAT,

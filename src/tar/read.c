@@ -36,6 +36,7 @@ struct tar_reader {
 	uint64_t left;     /* IN_EXTENSION, IN_CONTENT, IN_PADDING: bytes of it to come */
 	uint32_t pad;      /* and zeros after them */
 	bool zero_padding; /* IN_PADDING: it must be zeros */
+	bool last_padding; /* IN_PADDING: behind a content, it may be missing at the end */
 	bool zero_block;   /* the last block was one */
 	uint64_t header;   /* offset of the header being read */
 	struct extensions ext;
@@ -558,6 +559,7 @@ static ssize_t feed_body(struct tar_reader *r, const char *data, size_t size,
 	if (!end)
 		return (ssize_t)n;
 
+	r->last_padding = r->state == IN_CONTENT;
 	r->zero_padding = r->state == IN_EXTENSION &&
 			  (r->ext.reading == &r->ext.name || r->ext.reading == &r->ext.target);
 	if (r->state == IN_EXTENSION) {
@@ -605,6 +607,7 @@ int tar_reader_skip(struct tar_reader *r, uint64_t size, struct cairn_error *err
 				 (unsigned long long)r->offset, (unsigned long long)size,
 				 (unsigned long long)tar_reader_due(r));
 	r->offset += size;
+	r->last_padding = true;
 	r->state = r->pad ? IN_PADDING : IN_HEADER;
 	r->left = r->pad;
 	return 0;
@@ -612,7 +615,11 @@ int tar_reader_skip(struct tar_reader *r, uint64_t size, struct cairn_error *err
 
 int tar_reader_finish(struct tar_reader *r, struct cairn_error *err)
 {
-	if (r->nr_block || (r->state != IN_HEADER && r->state != AT_END))
+	/* umoci 0.4.7 inserts layers that end with the bytes of the last content; nothing of it is missing. */
+	const bool whole = r->state == IN_HEADER || r->state == AT_END ||
+			   (r->state == IN_PADDING && r->last_padding);
+
+	if (r->nr_block || !whole)
 		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
 				 "tar at byte %llu: the archive ends inside of %s",
 				 (unsigned long long)r->offset,

@@ -21,7 +21,7 @@ Some of them: what goes when they all go is more than what goes with each.
 A second name; and an image that has lost its name.
 
   $ cairn tag images/b second --store store; cairn du --store store images/b --json
-  \{"image":"images/b","names":\["images/b","second"\],"stream":false,"digest":"[0-9a-f]{64}","objects":3,"bytes":174172,"unique_objects":1,"unique":16384,"shared":157788,"elsewhere":0,"missing":0,"frees":16384,"problem":null\} (re)
+  \{"image":"images/b","names":\["images/b","second"\],"stream":false,"digest":"[0-9a-f]{64}","objects":3,"bytes":174172,"unique_objects":1,"unique":16384,"shared":157788,"elsewhere":0,"missing":0,"frees":16384,"held":null,"problem":null\} (re)
 
   $ cairn untag images/c --store store; cairn du --store store | tail -1
   store: 2 images, 233.8 KiB one by one, 186.1 KiB together; 367.0 KiB in 6 objects, 180.9 KiB of it reclaimable

@@ -6,8 +6,8 @@ What no name leads to is removed.
   removed 0 of 5 objects, 0 B on disk; 0 images, 0 streams; 0 leftovers
   $ cairn untag b --store st; cairn gc --dry-run --store st | sed 's/, [0-9.]* KiB on disk//'
   would remove 2 of 5 objects; 1 image, 0 streams
-  $ cairn gc --store st --json | sed 's/"bytes":[0-9]*/"bytes":N/'
-  {"store":"st","objects":5,"removed":2,"bytes":N,"images":1,"streams":0,"leftovers":0,"dangling":0,"dry_run":false,"blocked":false}
+  $ cairn gc --store st --json | sed 's/"bytes":[0-9]*,"size":[0-9]*/"bytes":N,"size":N/'
+  {"store":"st","objects":5,"removed":2,"bytes":N,"size":N,"images":1,"streams":0,"leftovers":0,"dangling":0,"dry_run":false,"blocked":false}
   $ find st/objects -type f | wc -l; cairn diff a ref:a --store st
   3
   no difference

@@ -33,6 +33,36 @@ Looking at container images.
   $ cairn oci inspect -c oci:layout:plain | sha256sum
   fbdb96d47233127a1705467f18b191700921e72ceb552d2623fcf900c5f57815  -
 
+What was pulled is looked at in the store.
+
+  $ cairn pull oci:layout:plain -n os/plain -s store
+  c80449620920f329addb8afc8f5febf1a83d77f0b4794bbf6b31a4c6976b21f4
+
+  $ cairn oci ls store: -s store
+  os/plain
+
+  $ cairn oci digest store:os/plain -s store
+  c80449620920f329addb8afc8f5febf1a83d77f0b4794bbf6b31a4c6976b21f4
+
+  $ cairn oci inspect -m store:os/plain -s store | sha256sum
+  58facb783e2265841300435a5ced9d3fffe8ad583a766192cb49e134d735c225  -
+
+  $ cairn oci layers store:os/plain -s store | cut -d ' ' -f 4,6-
+  sha256:f2e131380257b9dd3c83779b7d8a90c7532edaf40aa441c5cc022091b240d6a4 gzip 6.4 KiB, stored: os/plain
+  sha256:835311abf408b79a39f65582b7cc7374275d047461a0dd901f3f62045a6e74bb zstd 188 B, stored: os/plain
+
+  $ cairn oci inspect store: -s store
+  2> cairn: oci inspect: store: an image must be named, as in store:NAME
+  [2]
+
+  $ cairn oci inspect store:plain -s store
+  2> cairn: oci inspect: store:plain: plain: no container image of that name is in the store
+  [1]
+
+  $ cairn pull store:os/plain -s store
+  2> cairn: pull: store:os/plain: only what looks into a store can find it
+  [2]
+
 What cannot be meant.
 
   $ cairn oci inspect oci:layout

@@ -43,7 +43,7 @@ The program by itself.
     pull        bring a container image into a store
     push        send a container image from a store to a registry
     convert     make a zstd:chunked layer of a tar archive
-    oci         look at container images in registries and layouts
+    oci         look at container images in registries, layouts and stores
     version     print the version
     help        tell what there is
     completion  print the completion script for bash, zsh or fish

@@ -122,3 +122,20 @@ def test_source_changes(text, tmp_path):
     finally:
         done.set()
         thread.join()
+
+
+@pytest.mark.parametrize('command', [['build', 'tree', '-o'], ['convert', 'tree.tar', '-q', '-o']])
+def test_device(tmp_path, command):
+    """A device or a pipe takes the bytes and stays what it is: root's /dev/null is not replaced by a file."""
+    (tmp_path / 'tree').mkdir()
+    (tmp_path / 'tree' / 'f').write_bytes(b'x' * 10000)
+    subprocess.run(['tar', '-cf', 'tree.tar', 'tree'], cwd=tmp_path, check=True)
+    os.mkfifo(tmp_path / 'pipe')
+    os.symlink('pipe', tmp_path / 'link')
+    assert run('cairn', *command, 'file', cwd=tmp_path).returncode == 0
+    for name in 'pipe', 'link':
+        with subprocess.Popen(['cat', tmp_path / 'pipe'], stdout=subprocess.PIPE) as reader:
+            done = run('cairn', *command, name, cwd=tmp_path)
+            assert (done.returncode, reader.stdout.read()) == (0, (tmp_path / 'file').read_bytes()), done
+    assert sorted(os.listdir(tmp_path)) == ['file', 'link', 'pipe', 'tree', 'tree.tar']
+    assert (tmp_path / 'pipe').is_fifo() and (tmp_path / 'link').is_symlink()

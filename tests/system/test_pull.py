@@ -429,3 +429,27 @@ def test_images_of_others(tmp_path):
         fresh = pull(tmp_path / 'fresh', target, '--profile', 'runtime', '--name', 'z')
         assert fresh['digest'] == wanted
         shutil.rmtree(tmp_path / 'fresh')
+
+
+def test_no_layers(tmp_path):
+    """`FROM scratch` and nothing more is an image with nothing in its root."""
+    layout = Layout(tmp_path / 'layout')
+    layout.name(layout.image([]), 'a')
+    reference = f'oci:{layout.path}:a'
+    assert 'profile composefs' in pull(tmp_path / 's', reference, status=1)
+    found = pull(tmp_path / 's', reference, '--profile', 'runtime', '--name', 'empty')
+    assert output('cairn', 'dump', 'empty', '--store', tmp_path / 's') == b'/ 4096 40755 2 0 0 0 0.0 - - -\n'
+    assert digest(reference, '--profile', 'runtime') == found['digest']
+
+
+@needs_umoci
+def test_no_padding(tmp_path):
+    """umoci inserts layers that end with their last content."""
+    layout = tmp_path / 'layout'
+    (tmp_path / 'tree').mkdir()
+    (tmp_path / 'tree' / 'new').write_bytes(b'hi\n')
+    for command in (['init', '--layout', layout], ['new', '--image', f'{layout}:a'],
+                    ['insert', '--image', f'{layout}:a', tmp_path / 'tree', '/usr']):
+        subprocess.run(['umoci', *command], check=True, capture_output=True)
+    pull(tmp_path / 's', f'oci:{layout}:a', '--name', 'x')
+    assert output('cairn', 'cat', 'x', '/usr/new', '--store', tmp_path / 's') == b'hi\n'

@@ -60,7 +60,7 @@ def formatted(digest):
 
 
 def test_golden(layout):
-    assert verify(f'{layout}:inline-sealed') == f'{SEALED}  signed: no\n'
+    assert verify(f'{layout}:inline-sealed') == f'{SEALED}  signature not checked\n'
     assert 'the image is not sealed' in verify(f'{layout}:plain', status=3)
     assert 'the seal is not signed' in verify(f'{layout}:inline-sealed', '--cert',
                                               os.path.join(GOLDEN, 'oci', 'seal', 'cert.pem'), status=3)
