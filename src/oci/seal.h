@@ -52,6 +52,9 @@ void seal_key(enum seal_role role, enum cairn_alg alg, char out[SEAL_KEY_MAX]);
 /* Reads such a key, without ".sig". Returns 0 or -EINVAL: it is none that we know. */
 int seal_key_parse(const char *key, size_t len, enum seal_role *ret_role, enum cairn_alg *ret_alg);
 
+/* Of signatures that are kept one behind the other: bytes of the first of @data[0..@size), at most @size; 0: malformed. */
+size_t seal_first_size(const void *data, size_t size);
+
 /* All that the image and what refers to it say. Artifacts that are not about this image are passed over;
  * malformed ones are refused. Roles `layer` and `merged.bootable` are left out. */
 int seal_collect(const struct oci_image *image, struct seal *ret, struct cairn_error *err);

@@ -84,8 +84,7 @@ static int collect(void *arg, const void *data, size_t size)
 	return buf_put((struct buf *)arg, data, size);
 }
 
-/* Bytes of the first of the signatures; 0: malformed. */
-static size_t first_size(const char *data, size_t size)
+size_t seal_first_size(const void *data, size_t size)
 {
 	const unsigned char *at = (const unsigned char *)data;
 	long len;
@@ -93,7 +92,8 @@ static size_t first_size(const char *data, size_t size)
 
 	if (form & 0x80 || form & 1 || len < 0)
 		return 0;
-	return (size_t)(at - (const unsigned char *)data) + (size_t)len;
+	size -= (size_t)(at - (const unsigned char *)data);
+	return (size_t)len > size ? 0 : (size_t)(at - (const unsigned char *)data) + (size_t)len;
 }
 
 int seal_take(int fd, struct cairn_store *store, const struct cairn_digest *image,
@@ -112,8 +112,8 @@ int seal_take(int fd, struct cairn_store *store, const struct cairn_digest *imag
 		return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT, "seal: no seal of ours");
 	r = splitstream_read(s, &sink, err);
 	for (size_t at = 0, size; r == 0 && at < kept.len; at += size) {
-		size = first_size(kept.data + at, kept.len - at);
-		if (!size || size > kept.len - at)
+		size = seal_first_size(kept.data + at, kept.len - at);
+		if (!size)
 			r = error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
 				      "seal: byte %zu: not a signature", at);
 	}
@@ -145,7 +145,7 @@ int seal_check_kept(const struct cairn_store *store, const struct cairn_digest *
 	if (certs && !kept.len)
 		return error_set(err, -ENODATA, CAIRN_ERROR_DIGEST, "the seal is not signed");
 	for (size_t at = 0, size; certs && at < kept.len; at += size) {
-		size = first_size(kept.data + at, kept.len - at);
+		size = seal_first_size(kept.data + at, kept.len - at);
 		if (!size)
 			return error_set(err, -EINVAL, CAIRN_ERROR_FORMAT,
 					 "%s: byte %zu: not a signature", name, at);

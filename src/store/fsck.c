@@ -465,12 +465,14 @@ static int check(struct fsck *f)
 	struct fsck_entries images = {.f = f}, streams = {.f = f};
 	int r = fsck_list(f);
 
-	if (!r && !f->store->bare)
+	if (!r && !scrub && !f->store->bare)
 		r = list_names(f, &images, &streams);
 	if (!r)
 		r = scrub ? fsck_scrub(f) : fsck_read(f, &images);
 	if (!r && !scrub && !f->store->bare)
 		r = check_names(f, &images, &streams);
+	else if (!r && !f->store->bare && fsck_nr_findings(f))
+		r = list_names(f, &images, &streams); /* only for whom the damage hurts */
 	if (!r && fsck_nr_findings(f))
 		r = fsck_find_uses(f, &images, &streams);
 	if (!r && fsck_nr_findings(f) && f->options->flags & CAIRN_FSCK_REPAIR)
