@@ -2,10 +2,12 @@
 /*
  * Leases: the files, and how they are read.
  *
- *	STORE/cairn/leases/w-RANDOM	8 magic, 8 inode number of the gate, 4 process, 12 zero; then 8
- *		bytes for each note, in this machine's byte order: it never leaves the machine
- *	STORE/cairn/leases/c-RANDOM	the header only
- *	STORE/cairn/leases/gate		256 bytes, 1: the part is closed. fcntl OFD locks on the bytes
+ *	STORE/cairn/leases/w-RANDOM	8 magic, 8 inode number of the gate, 4 process, 4 zero, 8 number: taken by a
+ *		collector after it saw that the owner is dead, 0 until then; then 8 bytes for each note. In
+ *		this machine's byte order: it never leaves the machine
+ *	STORE/cairn/leases/c-RANDOM	the header only; number: taken when it began
+ *	STORE/cairn/leases/gate		256 bytes, 1: the part is closed; 8 the number that was taken last.
+ *		fcntl OFD locks on the bytes
  *
  *	flock on w- and c-: its owner lives. Taken before the file has its name.
  */
@@ -13,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -33,15 +36,15 @@
 #define GATE        "gate"
 #define PARTS       256
 #define ATTEMPTS    16
-#define LEASES_MAX  4096 /* processes at work on one store */
+#define LEASES_MAX  (1u << 20) /* with those of processes that have ended */
 
 #define UNNAMED_SECONDS 60 /* between the making of a file and its name are microseconds */
 
 struct header {
 	uint64_t magic;
 	uint64_t gate; /* inode number */
-	uint32_t pid;
-	uint32_t zero[3];
+	uint32_t pid, zero;
+	uint64_t number;
 };
 _Static_assert(sizeof(struct header) == HEADER_SIZE, "no holes");
 
@@ -72,6 +75,25 @@ static int open_gate(struct lease *l)
 	return 0;
 }
 
+/* A number above all that were taken before; 0, which is below all, if none can be taken. */
+static uint64_t take_number(const struct lease *l)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_start = PARTS, .l_len = sizeof(uint64_t)};
+	uint64_t number = 0;
+
+	while (fcntl(l->gate, F_OFD_SETLKW, &lock) < 0)
+		if (errno != EINTR)
+			return 0;
+	if (pread_full(l->gate, &number, sizeof(number), PARTS) < 0)
+		number = UINT64_MAX;
+	number++;
+	if (pwrite_all(l->gate, &number, sizeof(number), PARTS) < 0)
+		number = 0;
+	lock.l_type = F_UNLCK;
+	(void)fcntl(l->gate, F_OFD_SETLK, &lock);
+	return number;
+}
+
 /* A file that is locked when it gets its name. */
 static int make_file(struct lease *l, enum lease_kind kind)
 {
@@ -83,6 +105,7 @@ static int make_file(struct lease *l, enum lease_kind kind)
 	if (fstat(l->gate, &st) < 0)
 		return -errno;
 	header.gate = st.st_ino;
+	header.number = kind == LEASE_COLLECTOR ? take_number(l) : 0;
 	for (int i = 0; i < ATTEMPTS && l->fd < 0; i++) {
 		if (getrandom(&random, sizeof(random), 0) < 0)
 			return -errno;
@@ -190,11 +213,20 @@ int lease_note(struct lease *l, const struct cairn_digest *id)
 /* --- others' --------------------------------------------------------------------------------- */
 
 /* The names of the leases. */
+#define NAME_SIZE 20
+
 struct list {
-	unsigned int nr;
-	char name[LEASES_MAX][20];
-	bool full;
+	size_t nr, room;
+	char (*name)[NAME_SIZE];
+	bool full; /* there may be more */
 };
+
+static void list_fini(struct list *list)
+{
+	free(list->name);
+}
+
+#define cleanup_list __attribute__((__cleanup__(list_fini)))
 
 static int add_name(void *arg, const char *name, size_t len, unsigned char type)
 {
@@ -204,30 +236,32 @@ static int add_name(void *arg, const char *name, size_t len, unsigned char type)
 	(void)type;
 	if (len != want || name[1] != '-' || (name[0] != 'w' && name[0] != 'c'))
 		return 0;
-	if (list->nr == LEASES_MAX) {
-		list->full = true;
-		return 0;
+	if (list->nr == list->room) {
+		size_t room = list->room ? 2 * list->room : 64;
+		void *more = room <= LEASES_MAX ? reallocarray(list->name, room, NAME_SIZE) : NULL;
+
+		if (!more)
+			return -ENOMEM;
+		list->name = (char(*)[NAME_SIZE])more;
+		list->room = room;
 	}
 	memcpy(list->name[list->nr++], name, len + 1);
 	return 0;
 }
 
-static struct list *list_leases(const struct lease *l)
+static struct list list_leases(const struct lease *l)
 {
-	struct list *list = (struct list *)calloc(1, sizeof(*list));
+	struct list list = {0};
 	_Alignas(8) char buffer[8192];
 
 	(void)lseek(l->dirfd, 0, SEEK_SET);
-	if (list && dir_list(l->dirfd, buffer, sizeof(buffer), add_name, list) < 0) {
-		free(list);
-		return NULL;
-	}
+	list.full = dir_list(l->dirfd, buffer, sizeof(buffer), add_name, &list) < 0;
 	return list;
 }
 
-static int open_lease(const struct lease *l, const char *name)
+static int open_lease(const struct lease *l, const char *name, int flags)
 {
-	int fd = openat(l->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = openat(l->dirfd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -238,24 +272,35 @@ static bool is_alive(int fd)
 	return flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
-/* Whether there is a collector beside us. */
-static bool has_other_collector(const struct lease *l, const struct list *list)
+static uint64_t number_of(int fd)
 {
-	for (unsigned int i = 0; i < list->nr; i++) {
+	struct header header;
+
+	return pread_full(fd, &header, sizeof(header), 0) == HEADER_SIZE ? header.number : 0;
+}
+
+#define NO_COLLECTOR UINT64_MAX
+
+/* The number of the collector beside us that began first. */
+static uint64_t oldest_collector(const struct lease *l, const struct list *list)
+{
+	uint64_t oldest = list->full ? 0 : NO_COLLECTOR;
+
+	for (size_t i = 0; i < list->nr; i++) {
 		cleanup_fd int fd = -1;
 
 		if (list->name[i][0] != 'c' || !strcmp(list->name[i], l->name))
 			continue;
-		fd = open_lease(l, list->name[i]);
+		fd = open_lease(l, list->name[i], O_RDONLY);
 		if (fd >= 0 && is_alive(fd))
-			return true;
+			oldest = MIN(oldest, number_of(fd));
 	}
-	return list->full;
+	return oldest;
 }
 
 void lease_end(struct lease *l)
 {
-	cleanup_free struct list *list = NULL;
+	struct list list cleanup_list = {0};
 
 	if (!l)
 		return;
@@ -263,7 +308,7 @@ void lease_end(struct lease *l)
 	if (l->name[0] == 'c')
 		(void)unlinkat(l->dirfd, l->name, 0);
 	list = list_leases(l);
-	if (l->name[0] == 'w' && list && !has_other_collector(l, list))
+	if (l->name[0] == 'w' && oldest_collector(l, &list) == NO_COLLECTOR)
 		(void)unlinkat(l->dirfd, l->name, 0);
 	lease_free(l);
 }
@@ -302,26 +347,58 @@ static int drop_unnamed(void *arg, const char *name, size_t len, unsigned char t
 	return 0;
 }
 
+/* Whether the lease @name, of a dead owner, has a number of which is known that all collectors that live,
+ * of which the first began as @oldest, began after its owner had died. */
+static bool is_over(const struct lease *l, const char *name, uint64_t oldest, bool *ret_dead,
+		    bool *ret_numbered)
+{
+	cleanup_fd int fd = open_lease(l, name, O_RDONLY);
+	uint64_t number;
+
+	*ret_dead = fd >= 0 && !is_alive(fd);
+	number = *ret_dead ? number_of(fd) : 0;
+	*ret_numbered = number;
+	return *ret_dead &&
+	       (oldest == NO_COLLECTOR || name[0] == 'c' || (number && number < oldest));
+}
+
+/* Notes that the owners of @list have died, all of whom were seen dead before. Where we may not write, they stay
+ * until there is a collection alone. */
+static void number_dead(const struct lease *l, const struct list *list)
+{
+	const uint64_t number = list->nr ? take_number(l) : 0;
+
+	for (size_t i = 0; i < list->nr && number; i++) {
+		cleanup_fd int fd = open_lease(l, list->name[i], O_WRONLY);
+
+		if (fd >= 0)
+			(void)pwrite_all(fd, &number, sizeof(number),
+					 offsetof(struct header, number));
+	}
+}
+
 unsigned int lease_clean(const struct lease *l)
 {
-	cleanup_free struct list *list = list_leases(l);
+	struct list list cleanup_list = list_leases(l), dead cleanup_list = {0};
+	const uint64_t oldest = oldest_collector(l, &list);
 	_Alignas(8) char buffer[4096];
 	unsigned int removed = 0;
 
 	reopen_parts(l);
 	(void)lseek(l->dirfd, 0, SEEK_SET);
 	(void)dir_list(l->dirfd, buffer, sizeof(buffer), drop_unnamed, (void *)(uintptr_t)l);
-	if (!list || has_other_collector(l, list))
-		return 0;
-	for (unsigned int i = 0; i < list->nr; i++) {
-		cleanup_fd int fd = -1;
+	for (size_t i = 0; i < list.nr; i++) {
+		const char *name = list.name[i];
+		bool is_dead, is_numbered;
 
-		if (!strcmp(list->name[i], l->name))
+		if (!strcmp(name, l->name))
 			continue;
-		fd = open_lease(l, list->name[i]);
-		if (fd >= 0 && !is_alive(fd) && !unlinkat(l->dirfd, list->name[i], 0))
-			removed++;
+		if (is_over(l, name, oldest, &is_dead, &is_numbered))
+			removed += !unlinkat(l->dirfd, name, 0);
+		else if (is_dead && !is_numbered)
+			(void)add_name(&dead, name, strlen(name), 0);
 	}
+	number_dead(l, &dead);
 	return removed;
 }
 
@@ -365,7 +442,7 @@ static ssize_t read_keys(int fd, uint64_t at, uint64_t *keys, size_t nr)
 
 static int read_file(const struct lease *l, const char *name, struct notes *n)
 {
-	cleanup_fd int fd = open_lease(l, name);
+	cleanup_fd int fd = open_lease(l, name, O_RDONLY);
 	struct notes_file *file;
 	struct header header;
 	struct stat st, gate;
@@ -399,7 +476,7 @@ static int read_file(const struct lease *l, const char *name, struct notes *n)
 
 static bool is_dead(const struct lease *l, const char *name)
 {
-	cleanup_fd int fd = open_lease(l, name);
+	cleanup_fd int fd = open_lease(l, name, O_RDONLY);
 
 	return fd >= 0 && !is_alive(fd);
 }
@@ -411,7 +488,7 @@ static int read_listed(const struct lease *l, const struct list *list, bool dead
 
 	if (list->full)
 		return -EUCLEAN;
-	for (unsigned int i = 0; !r && i < list->nr; i++)
+	for (size_t i = 0; !r && i < list->nr; i++)
 		if (list->name[i][0] == 'w' && (dead || !is_dead(l, list->name[i])))
 			r = read_file(l, list->name[i], n);
 	return r;
@@ -419,9 +496,9 @@ static int read_listed(const struct lease *l, const struct list *list, bool dead
 
 int lease_read_notes(const struct lease *l, struct notes *n)
 {
-	cleanup_free struct list *list = list_leases(l);
+	struct list list cleanup_list = list_leases(l);
 
-	return list ? read_listed(l, list, true, n) : -ENOMEM;
+	return read_listed(l, &list, true, n);
 }
 
 int lease_peek(const struct cairn_store *s, struct notes *n)
@@ -430,10 +507,13 @@ int lease_peek(const struct cairn_store *s, struct notes *n)
 	cleanup_fd int gate =
 		dirfd < 0 ? -1 : openat(dirfd, GATE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	const struct lease l = {.dirfd = dirfd, .fd = -1, .gate = gate};
-	cleanup_free struct list *list = gate < 0 ? NULL : list_leases(&l);
+	struct list list cleanup_list = {0};
 
+	if (gate < 0)
+		return 0;
+	list = list_leases(&l);
 	/* A collector that came now would first remove those of the dead, if it were alone. */
-	return list ? read_listed(&l, list, has_other_collector(&l, list), n) : 0;
+	return read_listed(&l, &list, oldest_collector(&l, &list) != NO_COLLECTOR, n);
 }
 
 /* --- parts ----------------------------------------------------------------------------------- */

@@ -10,8 +10,9 @@
  *     first byte), then reads all notes, then removes what nobody noted, then opens it again. A writer
  *     that finds the part closed waits until it is open. So either the collector sees the note, or the
  *     writer sees that the object is gone.
- *  2. A writer's notes outlive it while a collector lives: one that read the references before the
- *     writer set its own finds them.
+ *  2. A writer's notes outlive it while a collector lives that may have read the references before the
+ *     writer set its own. Collectors are numbered as they begin, and the dead get a number after they were
+ *     seen dead: whoever has a larger one began later.
  *  3. A lease is visible before its first note; a collector's before it reads the first reference.
  *  4. Nothing of it needs to survive a power cut: who had it is dead then.
  */
@@ -73,8 +74,8 @@ int lease_peek(const struct cairn_store *s, struct notes *n);
 int lease_close_part(const struct lease *l, uint8_t part);
 void lease_open_part(const struct lease *l, uint8_t part);
 
-/* Removes leases whose owners are gone, if no other collector needs them; opens parts that a collector
- * left closed when it died. To be called after lease_new() and before the references are read, and again
+/* Removes leases whose owners are gone, if no other collector needs them (invariant 2), and numbers the
+ * others; opens parts that a collector left closed when it died. To be called after lease_new() and before the references are read, and again
  * at the end. Returns how many were removed. */
 unsigned int lease_clean(const struct lease *l);
 

@@ -49,8 +49,8 @@ static bool count(struct holder *holders, unsigned int *nr, int pid, int change)
 /* The inodes of the leases. */
 struct inodes {
 	int dirfd;
-	uint64_t ino[1024];
-	size_t nr;
+	uint64_t *ino;
+	size_t nr, room;
 };
 
 static int add_inode(void *arg, const char *name, size_t len, unsigned char type)
@@ -60,10 +60,26 @@ static int add_inode(void *arg, const char *name, size_t len, unsigned char type
 
 	(void)len;
 	(void)type;
-	if (l->nr < ARRAY_SIZE(l->ino) && !fstatat(l->dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
+	if (l->nr == l->room) {
+		size_t room = l->room ? 2 * l->room : 64;
+		uint64_t *more = (uint64_t *)reallocarray(l->ino, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		l->ino = more;
+		l->room = room;
+	}
+	if (!fstatat(l->dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
 		l->ino[l->nr++] = st.st_ino;
 	return 0;
 }
+
+static void inodes_fini(struct inodes *l)
+{
+	free(l->ino);
+}
+
+#define cleanup_inodes __attribute__((__cleanup__(inodes_fini)))
 
 static bool is_lease(const struct inodes *l, uint64_t ino)
 {
@@ -162,7 +178,7 @@ static void tell(struct lock_holders *ret, const struct holder *holders, unsigne
 void lock_look(const struct cairn_store *s, int fd, int leases, struct lock_holders *ret)
 {
 	struct holder holders[HOLDERS];
-	struct inodes ours = {.dirfd = leases};
+	struct inodes ours cleanup_inodes = {.dirfd = leases};
 	_Alignas(8) char buffer[4096];
 	cleanup_free char *text = read_locks();
 	char dev[32];

@@ -190,6 +190,42 @@ static void test_notes_outlive(void **state)
 	store_close(c);
 }
 
+/* The notes of the dead go although there is always a collector, when none is left that began before they died. */
+static void test_notes_of_the_dead(void **state)
+{
+	struct cairn_store *c = open_store();
+	struct lease *last, *next;
+
+	(void)state;
+	(void)put(c, "x");
+	assert_int_equal(lease_new(c, LEASE_COLLECTOR, &last), 0);
+	for (int i = 0; i < 20; i++) {
+		struct cairn_store *s = open_store();
+		struct cairn_digest d = put(s, "y");
+		struct notes notes = {0};
+
+		store_close(s);
+		assert_int_equal(lease_read_notes(last, &notes), 0);
+		assert_true(notes_have(&notes, digest_key(d.bytes)));
+		assert_int_equal(lease_new(c, LEASE_COLLECTOR, &next), 0);
+		(void)lease_clean(next);
+		assert_in_range(nr_leases(), 4, 6);
+		/* The first needs them, whatever the second does. */
+		notes_fini(&notes);
+		notes = (struct notes){0};
+		assert_int_equal(lease_read_notes(last, &notes), 0);
+		assert_true(notes_have(&notes, digest_key(d.bytes)));
+		notes_fini(&notes);
+		(void)lease_clean(last);
+		lease_end(last);
+		last = next;
+	}
+	(void)lease_clean(last);
+	lease_end(last);
+	store_close(c);
+	assert_int_equal(nr_leases(), 0);
+}
+
 /* Notes that are taken and not written yet must not hide those behind them, nor be forgotten. */
 static void test_holes(void **state)
 {
@@ -416,10 +452,17 @@ static void test_folder_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keyset),  TEST(test_writer_keeps), TEST(test_dead_writer),
-		TEST(test_notes_outlive),       TEST(test_holes),        TEST(test_closed_part),
-		TEST(test_foreign_lock),        TEST(test_trash),        TEST(test_folder_removed),
+		cmocka_unit_test(test_keyset),
+		TEST(test_writer_keeps),
+		TEST(test_dead_writer),
+		TEST(test_notes_outlive),
+		TEST(test_holes),
+		TEST(test_closed_part),
+		TEST(test_foreign_lock),
+		TEST(test_trash),
+		TEST(test_folder_removed),
 		TEST(test_stranger_sees_entry),
+		TEST(test_notes_of_the_dead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
