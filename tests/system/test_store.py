@@ -154,6 +154,11 @@ def mounted(folder):
 
 @pytest.mark.parametrize('jobs', ['1', '2'])
 def test_full_disk(folder, mounted, jobs):
+    """It is full on the way: for all that sizes tell, these could be one content."""
+    shutil.rmtree(folder / 'tree')
+    (folder / 'tree').mkdir()
+    for i in range(20):
+        (folder / 'tree' / f'{i}').write_bytes(b'%02d' % i * 250000)
     mounted('-t', 'tmpfs', '-o', 'size=3m', 'none')
     done = build(folder, '-j', jobs, store='fs/store')
     assert done.returncode == 1
