@@ -307,16 +307,23 @@ static int publish(struct cairn_store *s, struct pending *p, const struct cairn_
 	return 1;
 }
 
-int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
-		 uint64_t size, struct cairn_error *err)
+/* All that comes before the name of an object, which is *@path. */
+static int finish(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		  char path[OBJECT_PATH_MAX], struct cairn_error *err)
 {
-	char path[OBJECT_PATH_MAX];
 	int r;
 
 	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
 	r = seal(s, p, digest, path, err);
-	if (!r)
-		r = store_use(s, digest, err);
+	return r < 0 ? r : store_use(s, digest, err);
+}
+
+int store_commit(struct cairn_store *s, struct pending *p, const struct cairn_digest *digest,
+		 uint64_t size, struct cairn_error *err)
+{
+	char path[OBJECT_PATH_MAX];
+	int r = finish(s, p, digest, path, err);
+
 	return r < 0 ? r : publish(s, p, digest, path, size, err);
 }
 
@@ -324,12 +331,8 @@ int store_replace(struct cairn_store *s, struct pending *p, const struct cairn_d
 		  struct cairn_error *err)
 {
 	char path[OBJECT_PATH_MAX];
-	int r;
+	int r = finish(s, p, digest, path, err);
 
-	(void)object_path(path, digest->bytes, cairn_digest_size((enum cairn_alg)digest->alg));
-	r = seal(s, p, digest, path, err);
-	if (!r)
-		r = store_use(s, digest, err);
 	if (r < 0)
 		return r;
 	r = make_prefix(s, path, digest->bytes[0], false);

@@ -162,7 +162,7 @@ void container_free(struct container *c)
 static bool has_layers(const struct container *c)
 {
 	const struct oci_document *m = c->image->manifest;
-	bool layers = m->is_image && m->nr_parts && m->nr_parts <= LAYERS_MAX;
+	bool layers = m->is_image && m->nr_parts <= LAYERS_MAX;
 	char key[TOC_KEY_MAX];
 
 	for (size_t i = 0; layers && i < m->nr_parts; i++)
@@ -194,8 +194,8 @@ int container_open(struct transfer *t, const struct cairn_digest *stream, const 
 		return 0;
 	}
 	nr = c->image->manifest->nr_parts;
-	c->pull.layers = (struct pull_layer *)calloc(nr, sizeof(*c->pull.layers));
-	c->layers = (struct layer *)calloc(nr, sizeof(*c->layers));
+	c->pull.layers = (struct pull_layer *)calloc(nr + 1, sizeof(*c->pull.layers));
+	c->layers = (struct layer *)calloc(nr + 1, sizeof(*c->layers));
 	if (!c->pull.layers || !c->layers)
 		return error_errno(err, -ENOMEM, "container image");
 	c->pull.image = c->image;

@@ -440,6 +440,9 @@ def test_no_layers(tmp_path):
     found = pull(tmp_path / 's', reference, '--profile', 'runtime', '--name', 'empty')
     assert output('cairn', 'dump', 'empty', '--store', tmp_path / 's') == b'/ 4096 40755 2 0 0 0 0.0 - - -\n'
     assert digest(reference, '--profile', 'runtime') == found['digest']
+    for store in 'copy', 'again':
+        output('cairn', 'copy', 'empty', '--from', tmp_path / 's', '--to', tmp_path / store, '-q')
+    assert output('cairn', 'oci', 'ls', 'store:', '-s', tmp_path / 'copy') == b'empty\n'
 
 
 @needs_umoci
