@@ -44,7 +44,7 @@ def import_small(bench):
     count = 20000 if bench.quick else 200000
     tree = bench.tree('small', count)
     execute([bench.cairn, 'digest', tree])
-    with bench.disk(16) as folder:
+    with bench.disk(64) as folder:
         places = iter(f'{folder}/{i}' for i in range(100))
         repo = f'{folder}/repo'
 
