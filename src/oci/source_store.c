@@ -248,6 +248,10 @@ static int store_layer(struct source *source, const char *diff_id, const struct 
 
 	layer_stream_name(diff_id, name);
 	fd = store_open_stream(s->store, name, err);
+	if (fd == -ENOENT)
+		return error_set(err, fd, CAIRN_ERROR_SYSTEM,
+				 "the store has not its tar, perhaps for it was pulled with "
+				 "--partial=table");
 	if (fd < 0)
 		return fd;
 	return layer_export(s->store, fd, diff_id, give_layer, (void *)(uintptr_t)sink, err);

@@ -83,6 +83,8 @@ def test_update(tmp_path, landmark):
     assert (again['digest'], again['fetched'], again['table_layers']) == (whole['digest'], 0, 1), again
     result = run('cairn', 'push', '--store', store, again['name'], f'oci:{tmp_path}/out', env=ENV)
     assert result.returncode == 1 and b'by its table of contents alone' in result.stderr, result
+    result = run('cairn', 'oci', 'digest', '--store', store, 'store:' + again['name'], '--profile', 'runtime', env=ENV)
+    assert result.returncode == 1 and b'the store has not its tar' in result.stderr, result
     run('cairn', 'gc', '--store', store)
     clean(store)
     # Of a copy in another store the image is one as any other, the container image stays where it is.
