@@ -84,10 +84,10 @@ static uint64_t take_number(const struct lease *l)
 	while (fcntl(l->gate, F_OFD_SETLKW, &lock) < 0)
 		if (errno != EINTR)
 			return 0;
+	/* Where it cannot be read it must not begin anew. */
 	if (pread_full(l->gate, &number, sizeof(number), PARTS) < 0)
-		number = UINT64_MAX;
-	number++;
-	if (pwrite_all(l->gate, &number, sizeof(number), PARTS) < 0)
+		number = 0;
+	else if (++number && pwrite_all(l->gate, &number, sizeof(number), PARTS) < 0)
 		number = 0;
 	lock.l_type = F_UNLCK;
 	(void)fcntl(l->gate, F_OFD_SETLK, &lock);
