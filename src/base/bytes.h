@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
-/* Little-endian integers at any address; the order of byte strings. */
+/* Little-endian integers at any address; the order of byte strings and of integers. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
@@ -15,6 +15,14 @@ static inline int compare_bytes(const void *a, size_t a_len, const void *b, size
 	int c = memcmp(a, b, a_len < b_len ? a_len : b_len);
 
 	return c ? c : (a_len > b_len) - (a_len < b_len);
+}
+
+/* For qsort(): the order of uint64_t. */
+static inline int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
 }
 
 #define DEFINE_LE(bits)                                                                            \

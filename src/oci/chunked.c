@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "oci/chunked-internal.h"
 #include "oci/source.h"
 #include "sys/decompress.h"
@@ -95,13 +96,6 @@ static int read_toc(struct chunked_work *w, const char *packed, struct cairn_err
 	return r;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Contents of up to LAYER_INLINE_MAX bytes are no objects. */
 static bool look_up(struct chunked_work *w, size_t i)
 {
@@ -129,7 +123,7 @@ static int find_here(struct chunked_work *w, struct cairn_error *err)
 	}
 	if (w->p->store->empty)
 		return 0;
-	qsort(sizes, nr, sizeof(*sizes), by_size);
+	qsort(sizes, nr, sizeof(*sizes), compare_u64);
 	contents_learn(w->p->contents, sizes, nr);
 	for (size_t i = 0; i < w->toc.nr_files; i++) {
 		if (!w->here[i].alg)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "base/hex.h"
 #include "oci/name.h"
 
@@ -202,13 +203,6 @@ struct learn {
 	struct store_reading *reading;
 };
 
-static int by_size(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int hash_piece(void *arg, const void *data, unsigned long size)
 {
 	return oci_hash_update((struct oci_hash *)arg, data, size);
@@ -252,7 +246,7 @@ static void learn_object(struct learn *l, int dirfd, const char *prefix, const c
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 		return;
 	size = (uint64_t)st.st_size;
-	if (!bsearch(&size, l->sizes, l->nr, sizeof(size), by_size) || is_known(l, id.bytes))
+	if (!bsearch(&size, l->sizes, l->nr, sizeof(size), compare_u64) || is_known(l, id.bytes))
 		return;
 	if (oci_hash_init(&hash, NULL) < 0)
 		return;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/hex.h"
 #include "oci/json_scan.h"
 
@@ -380,13 +381,6 @@ static int read_toc(struct parse *p, struct entry *e)
 	return 0;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Where a file ends whose end is not told: at the next larger offset. */
 static int close_ends(struct toc *toc)
 {
@@ -397,7 +391,7 @@ static int close_ends(struct toc *toc)
 		return -ENOMEM;
 	for (size_t i = 0; i < toc->nr_chunks; i++)
 		offsets[i] = toc->chunks[i].offset;
-	qsort(offsets, toc->nr_chunks, sizeof(*offsets), by_number);
+	qsort(offsets, toc->nr_chunks, sizeof(*offsets), compare_u64);
 	for (size_t i = 0; i < toc->nr_files; i++) {
 		struct toc_file *f = &toc->files[i];
 		uint64_t last = toc->chunks[f->chunk + f->nr_chunks - 1].offset;

@@ -81,25 +81,15 @@ static int by_bytes(const void *a, const void *b, void *size)
 	return memcmp(a, b, *(const size_t *)size);
 }
 
-static void prefix_name(unsigned int i, char name[3])
-{
-	const uint8_t byte = (uint8_t)i;
-
-	*hex_put(name, &byte, 1) = '\0';
-}
-
 static int list_part(void *arg, unsigned int worker, size_t i)
 {
 	struct fsck *f = (struct fsck *)arg;
 	struct listing l = {.f = f, .prefix = (uint8_t)i};
 	cleanup_free void *buffer = malloc(LIST_BUFFER);
-	cleanup_fd int fd = -1;
-	char name[3];
+	cleanup_fd int fd = store_open_part(f->store, (unsigned int)i);
 	int r;
 
 	(void)worker;
-	prefix_name((unsigned int)i, name);
-	fd = open_directory(f->store->objects, name);
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 		return 0; /* list_top() tells what it is */
 	if (fd < 0)
@@ -415,13 +405,11 @@ static int read_part(void *arg, unsigned int worker, size_t i)
 	struct worker *w = rd->workers[worker];
 	struct fsck *f = rd->f;
 	cleanup_fd int fd = -1;
-	char name[3];
 	int r = 0;
 
 	if (!f->part[part].nr)
 		return 0;
-	prefix_name(part, name);
-	fd = open_directory(f->store->objects, name);
+	fd = store_open_part(f->store, part);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	for (uint32_t k = 0; k < f->part[part].nr && !r; k++) {
@@ -545,11 +533,8 @@ int fsck_scrub(struct fsck *f)
 	read_cursor(f, &from);
 	f->result->objects = 0;
 	for (unsigned int i = from.bytes[0]; i < FSCK_PARTS && !r; i++) {
-		cleanup_fd int fd = -1;
-		char name[3];
+		cleanup_fd int fd = f->part[i].nr ? store_open_part(f->store, i) : -1;
 
-		prefix_name(i, name);
-		fd = f->part[i].nr ? open_directory(f->store->objects, name) : -1;
 		for (uint32_t k = 0; fd >= 0 && k < f->part[i].nr && !r; k++) {
 			digest_at(f, i, k, &id);
 			if (memcmp(id.bytes, from.bytes, f->id_size) < 0)

@@ -25,8 +25,6 @@
 
 #define GC_PARTS 256
 
-int gc_open_part(const struct cairn_store *s, unsigned int i);
-
 /* The key of the object @prefix/@name; 0: not the name of one. */
 uint64_t gc_key(const struct cairn_store *s, uint8_t prefix, const char *name, size_t len);
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "base/hex.h"
 #include "base/parallel.h"
 #include "erofs/reader.h"
@@ -57,27 +58,12 @@ static int list_object(void *arg, const char *name, size_t len, unsigned char ty
 	return 0;
 }
 
-static int by_key(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-int gc_open_part(const struct cairn_store *s, unsigned int i)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char name[3] = {digits[i >> 4], digits[i & 15], '\0'};
-
-	return s->objects < 0 ? -ENOENT : open_directory(s->objects, name);
-}
-
 static int list_part(void *arg, unsigned int worker, size_t i)
 {
 	struct gc *g = (struct gc *)arg;
 	struct gc_part *p = &g->part[i];
 	struct listing l = {.store = g->store, .part = p, .prefix = (uint8_t)i};
-	cleanup_fd int fd = gc_open_part(g->store, (unsigned int)i);
+	cleanup_fd int fd = store_open_part(g->store, (unsigned int)i);
 	cleanup_free void *buffer = malloc(LIST_BUFFER);
 	int r;
 
@@ -87,7 +73,7 @@ static int list_part(void *arg, unsigned int worker, size_t i)
 	r = buffer ? dir_list(fd, buffer, LIST_BUFFER, list_object, &l) : -ENOMEM;
 	if (r < 0 || !p->nr)
 		return r;
-	qsort(p->key, p->nr, sizeof(*p->key), by_key);
+	qsort(p->key, p->nr, sizeof(*p->key), compare_u64);
 	p->live = (_Atomic uint64_t *)calloc(p->nr / 64 + 1, sizeof(*p->live));
 	return p->live ? 0 : -ENOMEM;
 }

@@ -400,7 +400,7 @@ static int sweep_part(struct gc *g, uint8_t part)
 			     .names = BUF_INIT(SIZE_MAX / 2)};
 	int r;
 
-	gb.fd = gc_open_part(g->store, part);
+	gb.fd = store_open_part(g->store, part);
 	if (gb.fd < 0)
 		return gb.fd == -ENOENT ? 0 : gb.fd;
 	r = list_garbage(&gb);
@@ -455,7 +455,7 @@ int gc_count(struct gc *g)
 
 		if (!has_garbage(&g->part[i]))
 			continue;
-		gb.fd = gc_open_part(g->store, i);
+		gb.fd = store_open_part(g->store, i);
 		if (gb.fd < 0)
 			continue;
 		r = list_garbage(&gb);
@@ -482,7 +482,7 @@ static int restore_one(void *arg, const char *name, size_t len, unsigned char ty
 	(void)type;
 	if (len != 2 * cairn_digest_size(g->store->alg) || cairn_digest_from_hex(name, &id) < 0)
 		return 0;
-	dirfd = gc_open_part(g->store, id.bytes[0]);
+	dirfd = store_open_part(g->store, id.bytes[0]);
 	g->restored++;
 	return dirfd < 0 ? dirfd : put_back(g->trash, name, dirfd, name + 2);
 }

@@ -46,17 +46,12 @@ static int stop_at_object(void *arg, const char *name, size_t len, unsigned char
 static bool first_object_has_verity(const struct cairn_store *s)
 {
 	_Alignas(8) char buffer[8192];
-	char prefix[3], name[CAIRN_DIGEST_HEX_MAX] = "";
+	char name[CAIRN_DIGEST_HEX_MAX] = "";
 	struct statx stx;
 
 	for (unsigned int i = 0; i < 256 && !*name; i++) {
-		static const char digits[] = "0123456789abcdef";
-		cleanup_fd int fd = -1;
+		cleanup_fd int fd = store_open_part(s, i);
 
-		prefix[0] = digits[i >> 4];
-		prefix[1] = digits[i & 15];
-		prefix[2] = '\0';
-		fd = open_directory(s->objects, prefix);
 		if (fd < 0 || dir_list(fd, buffer, sizeof(buffer), stop_at_object, name) >= 0)
 			continue;
 		if (!statx(fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &stx))

@@ -254,3 +254,12 @@ void store_close(struct cairn_store *s)
 	free(s->objects_path);
 	free(s);
 }
+
+int store_open_part(const struct cairn_store *s, unsigned int i)
+{
+	const uint8_t byte = (uint8_t)i;
+	char name[3];
+
+	*hex_put(name, &byte, 1) = '\0';
+	return s->objects < 0 ? -ENOENT : open_directory(s->objects, name);
+}

@@ -12,6 +12,7 @@
 #include <linux/magic.h>
 
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "store/store.h"
 #include "sys/dir.h"
 
@@ -69,13 +70,6 @@ bool store_room_is_sure(const struct cairn_store *s, int source)
 
 /* --- contents of which only the sizes are known ---------------------------------------------- */
 
-static int by_size(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Sorts, and leaves each once. */
 static void sort_sizes(struct buf *sizes)
 {
@@ -83,7 +77,7 @@ static void sort_sizes(struct buf *sizes)
 	size_t nr = sizes->len / sizeof(*v), n = 0;
 
 	if (nr)
-		qsort(v, nr, sizeof(*v), by_size);
+		qsort(v, nr, sizeof(*v), compare_u64);
 	for (size_t i = 0; i < nr; i++)
 		if (!n || v[n - 1] != v[i])
 			v[n++] = v[i];
@@ -122,13 +116,11 @@ static int add_size(void *arg, const char *name, size_t len, unsigned char type)
 /* The sizes of all objects of @s. */
 static int add_sizes_of(const struct cairn_store *s, struct buf *sizes)
 {
-	static const char digits[] = "0123456789abcdef";
 	cleanup_free void *buffer = malloc(LIST_BUFFER);
 	int r = buffer ? 0 : -ENOMEM;
 
-	for (unsigned int i = 0; i < 256 && !r && s->objects >= 0; i++) {
-		const char name[3] = {digits[i >> 4], digits[i & 15], '\0'};
-		cleanup_fd int fd = open_directory(s->objects, name);
+	for (unsigned int i = 0; i < 256 && !r; i++) {
+		cleanup_fd int fd = store_open_part(s, i);
 		struct listing l = {sizes, fd};
 
 		if (fd >= 0)

@@ -210,6 +210,10 @@ int store_reading_object(struct store_reading *reading, const char *object_path,
 			 const struct cairn_digest *digest, cairn_write_fn write, void *arg,
 			 struct cairn_error *err);
 
+/* Opens the directory of the objects whose digests begin with the byte @i. Returns a descriptor; -ENOENT: there
+ * are none; -ENOTDIR: something else has its name; or another negative errno. */
+int store_open_part(const struct cairn_store *s, unsigned int i);
+
 /* Whether the file system of @s has room for contents of @bytes more. @source: on the file system that they
  * come from, whose blocks they may share; -1: from elsewhere. Returns 0, also where that cannot be told, or
  * -ENOSPC with words. */

@@ -7,6 +7,8 @@
  *     users are added one after the other, the set that follows from a set is remembered in grown[], so
  *     that there are as many sets as there are different ones.
  *  3. A user's needs are sorted too: both lists are walked side by side.
+ *
+ * Long, because objects, sets and users are one structure that every step of the count works on.
  */
 #include "store/usage.h"
 
@@ -146,19 +148,16 @@ static int list_objects(struct cairn_usage *u, struct cairn_error *err)
 	_Alignas(8) char buffer[65536];
 	int r;
 
-	for (unsigned int i = 0; u->store->objects >= 0 && i < 256; i++) {
+	for (unsigned int i = 0; i < 256; i++) {
 		struct listing l = {.u = u, .first = (uint8_t)i};
-		cleanup_fd int fd = -1;
-		char name[3];
+		cleanup_fd int fd = store_open_part(u->store, i);
 
-		snprintf(name, sizeof(name), "%02x", i);
-		fd = open_directory(u->store->objects, name);
 		if (fd == -ENOENT || fd == -ENOTDIR)
 			continue;
 		l.fd = fd;
 		r = fd < 0 ? fd : dir_list(fd, buffer, sizeof(buffer), add_object, &l);
 		if (r < 0)
-			return error_errno(err, r, "list %s/%s", u->store->objects_path, name);
+			return error_errno(err, r, "list %s/%02x", u->store->objects_path, i);
 		r = go_on(u, err);
 		if (r < 0)
 			return r;

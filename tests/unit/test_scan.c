@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR Apache-2.0 */
-/* Scans of directories made for the purpose: facts, hard links, contents, and what changes meanwhile. */
+/*
+ * Scans of directories made for the purpose: facts, hard links, contents, and what changes meanwhile. Long, because it
+ * is one function's answers to all that a directory can be.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
